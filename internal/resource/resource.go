@@ -1,0 +1,192 @@
+// Package resource is the vocabulary of Keyframe: caches, shards, nodes, snapshots, tags, events, ARNs, states and errors.
+// It does no I/O. Every other package talks in these words.
+package resource
+
+import "time"
+
+// Scope is the pair that keeps resources apart: one endpoint serves many accounts and regions.
+type Scope struct {
+	Account string // twelve digits
+	Region  string // such as us-east-1
+}
+
+// Kind says what sort of deployment a cache, or the source of a snapshot, is.
+type Kind string
+
+const (
+	Serverless       Kind = "serverless"        // ElastiCache serverless cache
+	CacheCluster     Kind = "cache-cluster"     // ElastiCache cache cluster
+	ReplicationGroup Kind = "replication-group" // ElastiCache replication group
+	MemoryDBCluster  Kind = "memorydb-cluster"  // MemoryDB cluster
+)
+
+// Service is the AWS signing name of the API that owns resources of this kind.
+func (k Kind) Service() string {
+	if k == MemoryDBCluster {
+		return "memorydb"
+	}
+	return "elasticache"
+}
+
+// SnapshotSpace names the space in which snapshot names are unique within a scope: serverless snapshots, node-based
+// ElastiCache snapshots and MemoryDB snapshots do not collide with each other.
+func (k Kind) SnapshotSpace() string {
+	switch k {
+	case Serverless:
+		return "serverless"
+	case MemoryDBCluster:
+		return "memorydb"
+	}
+	return "elasticache"
+}
+
+// Engine names an engine family.
+type Engine string
+
+const (
+	Valkey    Engine = "valkey"
+	Redis     Engine = "redis"
+	Memcached Engine = "memcached"
+)
+
+// CacheStatus is the status of a cache as the APIs show it.
+type CacheStatus string
+
+const (
+	CacheCreating     CacheStatus = "creating"
+	CacheAvailable    CacheStatus = "available"
+	CacheModifying    CacheStatus = "modifying"
+	CacheDeleting     CacheStatus = "deleting"
+	CacheCreateFailed CacheStatus = "create-failed"
+)
+
+// Limits are the usage limits of a serverless cache. Nil means that no limit was given.
+type Limits struct {
+	MinGB, MaxGB     *int64 `json:",omitempty"` // GB of data
+	MinECPU, MaxECPU *int64 `json:",omitempty"` // ECPU per second; kept and shown, not enforced
+}
+
+// Endpoint is where clients connect.
+type Endpoint struct {
+	Address string
+	Port    int
+}
+
+// Cache is one deployment of an engine.
+type Cache struct {
+	ID   string // ULID: identity that outlives the name
+	Kind Kind
+	Scope
+	Name         string // lower case
+	Status       CacheStatus
+	StatusReason string // why a create failed; empty otherwise
+	Description  string
+	CreatedAt    time.Time
+
+	Engine             Engine
+	MajorEngineVersion string // as asked for, "8"
+	FullEngineVersion  string // the binary that runs, "8.0.1"
+
+	Limits            Limits
+	KMSKeyID          string // ARN, empty when none was given
+	SecurityGroupIDs  []string
+	SubnetIDs         []string
+	UserGroupID       string
+	NetworkType       string // ipv4
+	SnapshotRetention int    // days; 0 turns automatic snapshots off
+	DailySnapshotTime string // "hh:mm" UTC; empty when none was given
+	Endpoint          Endpoint
+	TLS               bool
+
+	// RestoreFrom are the ARNs that the cache was created from: one snapshot, or S3 objects.
+	RestoreFrom []string `json:",omitempty"`
+}
+
+// ARN is the cache's Amazon Resource Name.
+func (c *Cache) ARN() string { return CacheARN(c.Kind, c.Scope, c.Name) }
+
+// Node is one engine process: a primary or a replica of a shard.
+type Node struct {
+	ID      string // ULID
+	CacheID string
+	Shard   string // "0001"
+	Primary bool
+	Host    string // the Keyframe host that runs it
+	Address string // IP
+	Port    int
+	Slots   []SlotRange // of the shard
+}
+
+// SlotRange is an inclusive range of hash slots, 0 to 16383.
+type SlotRange struct{ Start, End int }
+
+// AllSlots is the range that a single shard owns.
+var AllSlots = []SlotRange{{0, 16383}}
+
+// SnapshotStatus is the status of a snapshot as the APIs show it.
+type SnapshotStatus string
+
+const (
+	SnapshotCreating  SnapshotStatus = "creating"
+	SnapshotAvailable SnapshotStatus = "available"
+	SnapshotRestoring SnapshotStatus = "restoring"
+	SnapshotCopying   SnapshotStatus = "copying" // during a copy or an export
+	SnapshotDeleting  SnapshotStatus = "deleting"
+	SnapshotFailed    SnapshotStatus = "failed"
+)
+
+// SnapshotType tells who asked for a snapshot.
+type SnapshotType string
+
+const (
+	Manual    SnapshotType = "manual"
+	Automated SnapshotType = "automated"
+)
+
+// Snapshot is the data of all shards of a cache at one instant, plus the frozen configuration.
+type Snapshot struct {
+	ID   string // ULID; names the manifest in the store
+	Kind Kind   // of the cache that it was taken from
+	Scope
+	Name         string // lower case
+	Type         SnapshotType
+	Status       SnapshotStatus
+	StatusReason string // why it failed; empty otherwise
+
+	Source      Cache     // the cache as it was when the snapshot was asked for
+	RequestedAt time.Time // when the command was accepted
+	CreatedAt   time.Time // the instant of the data; zero until then
+	ExpiresAt   time.Time // automated snapshots only
+
+	KMSKeyID   string // ARN of the key that wraps the data key
+	KMSDefault bool   // the service's default key was taken: APIs show no key then
+	CaptureID  string // the capture that holds the bytes; empty until available
+	Bytes      int64  // of RDB, all shards
+	Keys       int64  // all shards
+	CopiedFrom string // ID of the snapshot that this is a copy of
+}
+
+// ARN is the snapshot's Amazon Resource Name.
+func (s *Snapshot) ARN() string { return SnapshotARN(s.Kind, s.Scope, s.Name) }
+
+// Use is a purpose for which a job holds a snapshot; it decides the status that is shown meanwhile.
+type Use string
+
+const (
+	UseRestore Use = "restore"
+	UseCopy    Use = "copy"
+	UseExport  Use = "export"
+)
+
+// Event is one line of the story that DescribeEvents tells.
+type Event struct {
+	Scope
+	Service    string // elasticache or memorydb
+	SourceType string // serverless-cache, serverless-cache-snapshot, ...
+	SourceID   string // name of the source
+	Message    string
+	At         time.Time
+}
+
+// Tag is a key with a value, which may be empty.
+type Tag struct{ Key, Value string }
