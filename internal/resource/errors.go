@@ -38,15 +38,26 @@ func ErrorKinds() []ErrorKind {
 type Type string
 
 const (
-	TypeCache     Type = "cache"     // a serverless cache
-	TypeSnapshot  Type = "snapshot"  // a serverless cache snapshot
-	TypeUserGroup Type = "usergroup" // no user groups exist yet: always not found
-	TypeParameter Type = "parameter" // a request parameter; ID is its name
-	TypeOther     Type = "other"
+	TypeCache            Type = "cache"    // a serverless cache
+	TypeSnapshot         Type = "snapshot" // a serverless cache snapshot
+	TypeCluster          Type = "cluster"
+	TypeReplicationGroup Type = "replicationgroup"
+	TypeNodeSnapshot     Type = "nodesnapshot" // a snapshot of a cluster or replication group
+	TypeParameterGroup   Type = "parametergroup"
+	TypeSubnetGroup      Type = "subnetgroup"
+	TypeSecurityGroup    Type = "securitygroup"
+	TypeUser             Type = "user"
+	TypeUserGroup        Type = "usergroup"
+	TypeReservedNode     Type = "reservednode"
+	TypeParameter        Type = "parameter" // a request parameter; ID is its name
+	TypeOther            Type = "other"
 )
 
 // Types lists every type, for tests that walk them.
-func Types() []Type { return []Type{TypeCache, TypeSnapshot, TypeUserGroup, TypeParameter, TypeOther} }
+func Types() []Type {
+	return []Type{TypeCache, TypeSnapshot, TypeCluster, TypeReplicationGroup, TypeNodeSnapshot, TypeParameterGroup, TypeSubnetGroup,
+		TypeSecurityGroup, TypeUser, TypeUserGroup, TypeReservedNode, TypeParameter, TypeOther}
+}
 
 // Error is what floors 1 to 3 return when a command cannot be carried out. Each face maps (Kind, Type) to its own fault.
 type Error struct {

@@ -2,7 +2,10 @@
 // It does no I/O. Every other package talks in these words.
 package resource
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Scope is the pair that keeps resources apart: one endpoint serves many accounts and regions.
 type Scope struct {
@@ -64,6 +67,12 @@ const (
 type Limits struct {
 	MinGB, MaxGB     *int64 `json:",omitempty"` // GB of data
 	MinECPU, MaxECPU *int64 `json:",omitempty"` // ECPU per second; kept and shown, not enforced
+}
+
+// Equal reports whether both set the same limits.
+func (l Limits) Equal(o Limits) bool {
+	same := func(a, b *int64) bool { return a == b || a != nil && b != nil && *a == *b }
+	return same(l.MinGB, o.MinGB) && same(l.MaxGB, o.MaxGB) && same(l.MinECPU, o.MinECPU) && same(l.MaxECPU, o.MaxECPU)
 }
 
 // Endpoint is where clients connect.
@@ -190,3 +199,6 @@ type Event struct {
 
 // Tag is a key with a value, which may be empty.
 type Tag struct{ Key, Value string }
+
+// ExportKey is the object key of a snapshot's shard k, counted from 1, in the bucket that it is exported to.
+func ExportKey(snapshot string, k int) string { return fmt.Sprintf("%s-%04d.rdb", snapshot, k) }

@@ -1,0 +1,95 @@
+package control
+
+import (
+	"context"
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// EventsKept is how long events are told.
+const EventsKept = 14 * 24 * time.Hour
+
+// DescribeEvents says which part of the story is asked for. Nil and empty fields were not given.
+type DescribeEvents struct {
+	Scope    resource.Scope
+	Service  string
+	Source   string // name of the resource; needs SourceType
+	Type     string
+	From, To *time.Time
+	Minutes  *int // length of the period; 60 when neither it nor From is given
+	Most     *int // 20 to 100
+	Marker   string
+}
+
+// DescribeEvents lists events, newest first.
+func (c *Control) DescribeEvents(ctx context.Context, in DescribeEvents) (events []resource.Event, marker string, err error) {
+	if in.Source != "" && in.Type == "" {
+		return nil, "", conflicting("SourceType must be given when SourceIdentifier is.")
+	}
+	most := 100
+	if in.Most != nil {
+		most = *in.Most
+	}
+	if most < 20 || most > 100 {
+		return nil, "", invalid("MaxRecords", "MaxRecords must be between 20 and 100; %d was given.", most)
+	}
+	from, to, err := in.period(c.now())
+	if err != nil {
+		return nil, "", err
+	}
+	f := metastore.EventFilter{Scope: in.Scope, Service: in.Service, SourceType: in.Type, SourceID: oldName(in.Source), From: from, To: to, Limit: most}
+	if in.Marker != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(in.Marker)
+		text, ok := strings.CutPrefix(string(raw), tokenMark)
+		before, numErr := strconv.ParseInt(text, 10, 64)
+		if err != nil || !ok || numErr != nil {
+			return nil, "", invalid("Marker", "The Marker is not one that this service gave out.")
+		}
+		f.Before = before
+	}
+	var next int64
+	err = c.db.View(ctx, func(tx *metastore.Tx) (err error) {
+		events, next, err = tx.Events(f)
+		return err
+	})
+	if next != 0 {
+		marker = token(strconv.FormatInt(next, 10))
+	}
+	return events, marker, err
+}
+
+// period is the span of time that is asked for: to its end, or from its beginning for its length, or up to now.
+func (in *DescribeEvents) period(now time.Time) (from, to time.Time, err error) {
+	length := time.Hour
+	if in.Minutes != nil {
+		if *in.Minutes < 1 || *in.Minutes > int(EventsKept.Minutes()) {
+			return from, to, invalid("Duration", "Duration must be between 1 and %d minutes; %d was given.", int(EventsKept.Minutes()), *in.Minutes)
+		}
+		length = time.Duration(*in.Minutes) * time.Minute
+	}
+	switch {
+	case in.From != nil && in.To != nil:
+		if in.Minutes != nil {
+			return from, to, conflicting("Of StartTime, EndTime and Duration at most two may be given.")
+		}
+		from, to = *in.From, *in.To
+	case in.From != nil:
+		from, to = *in.From, now
+		if in.Minutes != nil {
+			to = from.Add(length)
+		}
+	case in.To != nil:
+		from, to = in.To.Add(-length), *in.To
+	default:
+		from, to = now.Add(-length), now
+	}
+	if from.After(to) {
+		return from, to, conflicting("StartTime must not be after EndTime.")
+	}
+	return from, to, nil
+}

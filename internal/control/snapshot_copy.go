@@ -1,0 +1,98 @@
+package control
+
+import (
+	"context"
+
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// CopySnapshot asks for a copy of a snapshot under a name, and perhaps a key, of its own.
+type CopySnapshot struct {
+	Scope    resource.Scope
+	Source   string
+	Target   string
+	KMSKeyID string         // empty for the service's default key
+	Tags     []resource.Tag // none: the source's tags are inherited
+}
+
+// CopySnapshot accepts the command. The copy is manual, whatever its source; it is in the state creating, and the source
+// shows copying, until the job is done.
+func (c *Control) CopySnapshot(ctx context.Context, in CopySnapshot) (*resource.Snapshot, error) {
+	name, err := newName("TargetServerlessCacheSnapshotName", in.Target, longestSnapshotName)
+	if err != nil {
+		return nil, err
+	}
+	var source *resource.Snapshot
+	check := func(tx *metastore.Tx) error {
+		if err := absent(tx, in.Scope, name); err != nil {
+			return err
+		}
+		source, err = readySnapshot(tx, in.Scope, in.Source)
+		return err
+	}
+	if err := c.db.View(ctx, check); err != nil {
+		return nil, err
+	}
+	if err := c.checkTags(in.Tags); err != nil {
+		return nil, err
+	}
+	if err := c.usableKey(ctx, source); err != nil {
+		return nil, err
+	}
+	s := &resource.Snapshot{ID: newID(), Kind: source.Kind, Scope: in.Scope, Name: name, Type: resource.Manual,
+		Status: resource.SnapshotCreating, RequestedAt: c.now(), CopiedFrom: source.ID}
+	if err := c.resolveKey(ctx, s, in.KMSKeyID); err != nil {
+		return nil, err
+	}
+	err = c.db.Update(ctx, func(tx *metastore.Tx) error {
+		if err := check(tx); err != nil {
+			return err
+		}
+		s.Source = source.Source
+		if err := tx.InsertSnapshot(s); err != nil {
+			return err
+		}
+		tags := in.Tags
+		if len(tags) == 0 {
+			if tags, err = tx.Tags(source.ARN()); err != nil {
+				return err
+			}
+		}
+		if err := tx.SetTags(s.ARN(), tags); err != nil {
+			return err
+		}
+		id, err := c.enqueue(ctx, tx, resource.TaskCopySnapshot, s.ID, resource.CopySnapshotTask{SourceID: source.ID, TargetID: s.ID})
+		if err != nil {
+			return err
+		}
+		return tx.AddUse(source.ID, id, resource.UseCopy)
+	})
+	return s, err
+}
+
+// readySnapshot finds a snapshot whose data can be read now. One that is being restored from, copied or exported is ready:
+// readers do not disturb each other.
+func readySnapshot(tx *metastore.Tx, scope resource.Scope, name string) (*resource.Snapshot, error) {
+	s, err := tx.SnapshotByName(scope, resource.Serverless.SnapshotSpace(), oldName(name))
+	if err != nil {
+		return nil, notFound(err, resource.TypeSnapshot, name)
+	}
+	switch s.Status {
+	case resource.SnapshotAvailable, resource.SnapshotRestoring, resource.SnapshotCopying:
+		return s, nil
+	}
+	return nil, resource.Errorf(resource.InvalidState, resource.TypeSnapshot, s.Name,
+		"Serverless cache snapshot %s is not in the available state; it is %s.", s.Name, s.Status)
+}
+
+// usableKey refuses to begin work on a snapshot whose data key cannot be unwrapped.
+func (c *Control) usableKey(ctx context.Context, s *resource.Snapshot) error {
+	if err := c.keys.Check(ctx, s.KMSKeyID); err != nil {
+		if is(err, resource.InvalidKey) {
+			return invalid("KmsKeyId", "Snapshot %s cannot be read: %v", s.Name, err)
+		}
+		return err
+	}
+	return nil
+}

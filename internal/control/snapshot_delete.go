@@ -1,0 +1,33 @@
+package control
+
+import (
+	"context"
+
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// DeleteSnapshot accepts the command: the snapshot is in the state deleting, and gone when its job is done.
+func (c *Control) DeleteSnapshot(ctx context.Context, scope resource.Scope, name string) (*resource.Snapshot, error) {
+	var s *resource.Snapshot
+	err := c.db.Update(ctx, func(tx *metastore.Tx) (err error) {
+		if s, err = tx.SnapshotByName(scope, resource.Serverless.SnapshotSpace(), oldName(name)); err != nil {
+			return notFound(err, resource.TypeSnapshot, name)
+		}
+		if s.Status != resource.SnapshotAvailable && s.Status != resource.SnapshotFailed {
+			return resource.Errorf(resource.InvalidState, resource.TypeSnapshot, s.Name,
+				"Serverless cache snapshot %s cannot be deleted now: it is %s.", s.Name, s.Status)
+		}
+		return c.deleteSnapshot(ctx, tx, s)
+	})
+	return s, err
+}
+
+func (c *Control) deleteSnapshot(ctx context.Context, tx *metastore.Tx, s *resource.Snapshot) error {
+	s.Status = resource.SnapshotDeleting
+	if err := tx.UpdateSnapshot(s); err != nil {
+		return err
+	}
+	_, err := c.enqueue(ctx, tx, resource.TaskDeleteSnapshot, s.ID, resource.SnapshotTask{SnapshotID: s.ID})
+	return err
+}
