@@ -11,14 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/keyframe/keyframe/internal/resource"
 )
 
 // Secret is a string that never prints.
-type Secret string
-
-func (Secret) String() string               { return "[secret]" }
-func (Secret) GoString() string             { return "[secret]" }
-func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+type Secret = resource.Secret
 
 // Config is everything that a server can be told. The tag is the key in the file; the flag is the key with dashes,
 // the variable KEYFRAME_ and the key in capitals.

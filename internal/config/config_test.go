@@ -38,14 +38,14 @@ func TestLayersWinInOrder(t *testing.T) {
 func TestUnknownKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, load := range map[string]func() error{
-		`unknown key "lisen"`:             func() error { _, err := Load(write(t, "lisen: x\n"), nil, nil); return err },
-		`unknown key "quota.caches"`:      func() error { _, err := Load(write(t, "quota:\n  caches: 1\n"), nil, nil); return err },
-		"unknown variable KEYFRAME_LISEN": func() error { _, err := Load("", []string{"KEYFRAME_LISEN=x"}, nil); return err },
-		`"12" is not twelve digits`:       func() error { _, err := Load("", []string{"KEYFRAME_ACCOUNT=12"}, nil); return err },
-		"node_address needs node_ports":   func() error { _, err := Load("", []string{"KEYFRAME_NODE_ADDRESS=10.0.0.1"}, nil); return err },
-		"'workers' cannot parse value as 'int'":   func() error { _, err := Load("", []string{"KEYFRAME_WORKERS=many"}, nil); return err },
-		"secret_access_key go together":   func() error { _, err := Load("", []string{"KEYFRAME_ACCESS_KEY_ID=A"}, nil); return err },
-		"vault needs kms.vault_address":   func() error { _, err := Load("", []string{"KEYFRAME_KMS_PROVIDER=vault"}, nil); return err },
+		`unknown key "lisen"`:                   func() error { _, err := Load(write(t, "lisen: x\n"), nil, nil); return err },
+		`unknown key "quota.caches"`:            func() error { _, err := Load(write(t, "quota:\n  caches: 1\n"), nil, nil); return err },
+		"unknown variable KEYFRAME_LISEN":       func() error { _, err := Load("", []string{"KEYFRAME_LISEN=x"}, nil); return err },
+		`"12" is not twelve digits`:             func() error { _, err := Load("", []string{"KEYFRAME_ACCOUNT=12"}, nil); return err },
+		"node_address needs node_ports":         func() error { _, err := Load("", []string{"KEYFRAME_NODE_ADDRESS=10.0.0.1"}, nil); return err },
+		"'workers' cannot parse value as 'int'": func() error { _, err := Load("", []string{"KEYFRAME_WORKERS=many"}, nil); return err },
+		"secret_access_key go together":         func() error { _, err := Load("", []string{"KEYFRAME_ACCESS_KEY_ID=A"}, nil); return err },
+		"vault needs kms.vault_address":         func() error { _, err := Load("", []string{"KEYFRAME_KMS_PROVIDER=vault"}, nil); return err },
 		"is not a range of ports": func() error {
 			_, err := Load("", []string{"KEYFRAME_NODE_ADDRESS=10.0.0.1", "KEYFRAME_NODE_PORTS=9-1"}, nil)
 			return err
