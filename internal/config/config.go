@@ -18,57 +18,56 @@ import (
 // Secret is a string that never prints.
 type Secret = resource.Secret
 
-// Config is everything that a server can be told. The tag is the key in the file; the flag is the key with dashes,
+// Config is everything that a server can be told. The first tag is the key in the file, the second what it is for; the flag is the key with dashes,
 // the variable KEYFRAME_ and the key in capitals.
 type Config struct {
-	Data   string `koanf:"data"`   // directory of all state
-	Listen string `koanf:"listen"` // host:port of the API
+	Data   string `koanf:"data" help:"directory of all state"`
+	Listen string `koanf:"listen" help:"host:port of the API"`
 
-	AccessKeyID     string `koanf:"access_key_id"` // presets the root key pair; else the first start makes one
-	SecretAccessKey Secret `koanf:"secret_access_key"`
-	Account         string `koanf:"account"` // twelve digits
+	AccessKeyID     string `koanf:"access_key_id" help:"presets the root key pair; else the first start makes one"`
+	SecretAccessKey Secret `koanf:"secret_access_key" help:"secret of access_key_id"`
+	Account         string `koanf:"account" help:"account of the root key pair, twelve digits"`
 
-	NodeAddress   string `koanf:"node_address"` // one IP for all nodes instead of loopback addresses
-	NodePorts     string `koanf:"node_ports"`   // "A-B", the ports that nodes may use there
-	ServerlessTLS bool   `koanf:"serverless_tls"`
+	NodeAddress   string `koanf:"node_address" help:"one IP for all nodes instead of loopback addresses"`
+	NodePorts     string `koanf:"node_ports" help:"the ports A-B that nodes may use there"`
+	ServerlessTLS bool   `koanf:"serverless_tls" help:"serverless endpoints speak TLS"`
 
-	DefaultDataGB int `koanf:"default_data_gb"` // limit of a serverless cache that was created without one
+	DefaultDataGB int `koanf:"default_data_gb" help:"data limit in GB of a serverless cache that was created without one"`
 
 	Export ExportConfig `koanf:"export"`
 	KMS    KMSConfig    `koanf:"kms"`
 	Quota  QuotaConfig  `koanf:"quota"`
 
-	Workers       int           `koanf:"workers"`        // jobs at a time
-	ShutdownGrace time.Duration `koanf:"shutdown_grace"` // for running requests and jobs at SIGTERM
-	SweepEvery    time.Duration `koanf:"sweep_every"`    // between searches for orphans in the store
-	LogLevel      string        `koanf:"log_level"`      // debug, info, warn, error
-	LogFormat     string        `koanf:"log_format"`     // text, json, or auto: text on a terminal
+	Workers       int           `koanf:"workers" help:"jobs that run at a time"`
+	ShutdownGrace time.Duration `koanf:"shutdown_grace" help:"how long requests and jobs may go on after SIGTERM"`
+	SweepEvery    time.Duration `koanf:"sweep_every" help:"time between searches for orphans in the store"`
+	LogLevel      string        `koanf:"log_level" help:"debug, info, warn, error"`
+	LogFormat     string        `koanf:"log_format" help:"text, json, or auto: text on a terminal"`
 }
 
 // ExportConfig names the S3 endpoint that exports go to. Without one the built-in S3 face serves.
 type ExportConfig struct {
-	Endpoint        string `koanf:"endpoint"` // http(s)://host:port, or "aws" for AWS itself
-	Region          string `koanf:"region"`
-	AccessKeyID     string `koanf:"access_key_id"`
-	SecretAccessKey Secret `koanf:"secret_access_key"`
-	PathStyle       bool   `koanf:"path_style"`
+	Endpoint        string `koanf:"endpoint" help:"http(s)://host:port that exports go to, or aws for AWS itself; else the built-in buckets"`
+	Region          string `koanf:"region" help:"region of the endpoint"`
+	AccessKeyID     string `koanf:"access_key_id" help:"access key for the endpoint"`
+	SecretAccessKey Secret `koanf:"secret_access_key" help:"secret of access_key_id"`
+	PathStyle       bool   `koanf:"path_style" help:"bucket in the path, not in the host name"`
 }
 
 // KMSConfig chooses who holds the keys that wrap data keys.
 type KMSConfig struct {
-	Provider     string `koanf:"provider"` // local, aws, vault
-	AWSEndpoint  string `koanf:"aws_endpoint"`
-	VaultAddress string `koanf:"vault_address"`
-	VaultToken   Secret `koanf:"vault_token"`
-	VaultMount   string `koanf:"vault_mount"`
+	Provider     string `koanf:"provider" help:"who holds the keys: local, aws or vault"`
+	AWSEndpoint  string `koanf:"aws_endpoint" help:"endpoint of AWS KMS, when it is not the public one"`
+	VaultAddress string `koanf:"vault_address" help:"URL of Vault or OpenBao"`
+	VaultToken   Secret `koanf:"vault_token" help:"token for it"`
+	VaultMount   string `koanf:"vault_mount" help:"mount of its Transit engine"`
 }
 
 // QuotaConfig are the service quotas, AWS's own by default.
 type QuotaConfig struct {
-	ServerlessCaches    int `koanf:"serverless_caches"`     // per account and region
-	ServerlessSnapshots int `koanf:"serverless_snapshots"`  // manual ones per cache in a rolling day
-	TagsPerResource     int `koanf:"tags_per_resource"`     // user tags
-	SnapshotsPerAccount int `koanf:"snapshots_per_account"` // 0 means no bound
+	ServerlessCaches    int `koanf:"serverless_caches" help:"serverless caches per account and region"`
+	ServerlessSnapshots int `koanf:"serverless_snapshots" help:"manual snapshots per serverless cache in a rolling day"`
+	TagsPerResource     int `koanf:"tags_per_resource" help:"tags of one resource"`
 }
 
 // Default is the configuration of a server that was told nothing.

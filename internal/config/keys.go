@@ -31,19 +31,32 @@ func Flag(key string) string { return strings.NewReplacer(".", "-", "_", "-").Re
 func Keys() map[string]reflect.Kind {
 	all := map[string]reflect.Kind{}
 	for _, key := range keys() {
-		t := reflect.TypeFor[Config]()
-		var kind reflect.Kind
-		for _, step := range strings.Split(key, ".") {
-			for i := range t.NumField() {
-				if f := t.Field(i); f.Tag.Get("koanf") == step {
-					kind, t = f.Type.Kind(), f.Type
-					break
-				}
-			}
-		}
-		all[key] = kind
+		all[key] = field(key).Type.Kind()
 	}
 	return all
+}
+
+// Help says of every key what it is for.
+func Help() map[string]string {
+	all := map[string]string{}
+	for _, key := range keys() {
+		all[key] = field(key).Tag.Get("help")
+	}
+	return all
+}
+
+// field finds the field of a key.
+func field(key string) (f reflect.StructField) {
+	t := reflect.TypeFor[Config]()
+	for _, step := range strings.Split(key, ".") {
+		for i := range t.NumField() {
+			if t.Field(i).Tag.Get("koanf") == step {
+				f = t.Field(i)
+			}
+		}
+		t = f.Type
+	}
+	return f
 }
 
 // values is a koanf provider over a map that is already there.

@@ -88,7 +88,7 @@ func (c *Control) newCache(in CreateCache) (*resource.Cache, error) {
 	if err := checkEngine(family); err != nil {
 		return nil, err
 	}
-	binary, err := c.engines.Serverless(family, in.MajorEngineVersion)
+	binary, err := c.serverlessVersion(family, in.MajorEngineVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +105,17 @@ func (c *Control) newCache(in CreateCache) (*resource.Cache, error) {
 	if err := checkSchedule(retention, in.DailySnapshotTime); err != nil {
 		return nil, err
 	}
+	id, daily := newID(), in.DailySnapshotTime
+	if daily == "" && retention > 0 {
+		daily = pickDailyTime(id)
+	}
 	return &resource.Cache{
-		ID: newID(), Kind: resource.Serverless, Scope: in.Scope, Name: name, Status: resource.CacheCreating,
+		ID: id, Kind: resource.Serverless, Scope: in.Scope, Name: name, Status: resource.CacheCreating,
 		Description: in.Description, CreatedAt: c.now(),
-		Engine: family, MajorEngineVersion: binary.Major, FullEngineVersion: binary.Version,
+		Engine: family, MajorEngineVersion: binary.Major, FullEngineVersion: binary.FullVersion,
 		Limits: in.Limits, SecurityGroupIDs: in.SecurityGroupIDs, SubnetIDs: in.SubnetIDs,
 		UserGroupID: strings.ToLower(in.UserGroupID), NetworkType: "ipv4",
-		SnapshotRetention: retention, DailySnapshotTime: in.DailySnapshotTime, RestoreFrom: in.SnapshotArns,
+		SnapshotRetention: retention, DailySnapshotTime: daily, RestoreFrom: in.SnapshotArns,
 	}, nil
 }
 

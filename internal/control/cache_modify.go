@@ -117,6 +117,9 @@ func (in *ModifyCache) apply(cache *resource.Cache) (changed []string) {
 	if in.SnapshotRetention != nil {
 		note("SnapshotRetentionLimit", cache.SnapshotRetention != *in.SnapshotRetention)
 		cache.SnapshotRetention = *in.SnapshotRetention
+		if cache.SnapshotRetention > 0 && cache.DailySnapshotTime == "" {
+			cache.DailySnapshotTime = pickDailyTime(cache.ID)
+		}
 	}
 	if in.DailySnapshotTime != nil {
 		note("DailySnapshotTime", cache.DailySnapshotTime != *in.DailySnapshotTime)
@@ -151,7 +154,7 @@ func (c *Control) newEngine(cache *resource.Cache, in ModifyCache) (resource.Eng
 	if family == cache.Engine && (major == "" || major == cache.MajorEngineVersion) {
 		return "", "", nil
 	}
-	binary, err := c.engines.Serverless(family, major)
+	binary, err := c.serverlessVersion(family, major)
 	if err != nil {
 		return "", "", err
 	}

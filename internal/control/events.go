@@ -2,9 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/base64"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/metastore"
@@ -44,21 +41,17 @@ func (c *Control) DescribeEvents(ctx context.Context, in DescribeEvents) (events
 	}
 	f := metastore.EventFilter{Scope: in.Scope, Service: in.Service, SourceType: in.Type, SourceID: oldName(in.Source), From: from, To: to, Limit: most}
 	if in.Marker != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(in.Marker)
-		text, ok := strings.CutPrefix(string(raw), tokenMark)
-		before, numErr := strconv.ParseInt(text, 10, 64)
-		if err != nil || !ok || numErr != nil {
+		if f.Before, _, err = (Page{Token: in.Marker}).start(); err != nil {
 			return nil, "", invalid("Marker", "The Marker is not one that this service gave out.")
 		}
-		f.Before = before
 	}
-	var next int64
+	var next string
 	err = c.db.View(ctx, func(tx *metastore.Tx) (err error) {
 		events, next, err = tx.Events(f)
 		return err
 	})
-	if next != 0 {
-		marker = token(strconv.FormatInt(next, 10))
+	if next != "" {
+		marker = token(next)
 	}
 	return events, marker, err
 }

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// table writes aligned columns.
+type table struct{ w *tabwriter.Writer }
+
+func (t *table) row(cells ...string) { fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
+func (t *table) line(text string)    { fmt.Fprintln(t.w, text) }
+
+// print shows v as JSON, or what people draws of it as a table.
+func (s *session) print(v any, people func(*table)) error {
+	if s.output == "json" {
+		enc := json.NewEncoder(s.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+	people(&table{w})
+	return w.Flush()
+}
+
+// bytes is a size for people.
+func bytes(n int64) string {
+	if n < 0 {
+		return "-"
+	}
+	return humanize.Bytes(uint64(n))
+}
+
+// moment is an instant for people, in UTC.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+// orDash stands a dash in for nothing.
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
