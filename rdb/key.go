@@ -1,0 +1,66 @@
+package rdb
+
+import "github.com/keyframe/keyframe/rdb/lzf"
+
+// MaxKey is the greatest length of a key in bytes, the engines' own default
+// limit for any string. A longer one counts as corrupt.
+const MaxKey = 512 << 20
+
+// keepKey is the largest key buffer carried from one record to the next.
+const keepKey = 1 << 20
+
+// skipKey consumes a key.
+func (s *Scanner) skipKey() error {
+	if s.end-s.pos >= 64 {
+		if b := s.buf[s.pos]; b < 0x40 {
+			s.pos += 1 + int(b)
+			return nil
+		}
+	}
+	head, err := s.readKeyHead()
+	if err != nil {
+		return err
+	}
+	return s.skip(head.stored)
+}
+
+// readKeyHead consumes the head of a key and bounds what follows.
+func (s *Scanner) readKeyHead() (stringHead, error) {
+	start := s.offset()
+	head, err := s.readStringHead()
+	if err == nil && max(head.stored, head.length) > MaxKey {
+		return head, s.corruptAt(start, "a key of %d bytes is longer than %d", max(head.stored, head.length), MaxKey)
+	}
+	return head, err
+}
+
+// readKey consumes a key and leaves its text in s.key.
+func (s *Scanner) readKey() error {
+	if cap(s.key) > keepKey {
+		s.key, s.packed = nil, nil
+	}
+	s.key = s.key[:0]
+	start := s.offset()
+	head, err := s.readKeyHead()
+	if err != nil {
+		return err
+	}
+	switch head.form {
+	case 0:
+		s.key, err = s.appendBytes(s.key, head.stored)
+		return err
+	case stringLZF:
+		if s.packed, err = s.appendBytes(s.packed[:0], head.stored); err != nil {
+			return err
+		}
+		// One byte more than claimed, to notice a stream that holds more.
+		s.key, err = lzf.AppendPrefix(s.key, s.packed, int(head.length)+1)
+		if err != nil || uint64(len(s.key)) != head.length {
+			return s.corruptAt(start, "LZF that does not hold the %d bytes it claims", head.length)
+		}
+		return nil
+	default:
+		s.key, err = s.appendInteger(s.key, head.form)
+		return err
+	}
+}

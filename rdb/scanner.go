@@ -1,0 +1,301 @@
+package rdb
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+)
+
+// Options say what a Scanner does besides walking. The zero value walks,
+// verifies and counts, as fast as it can.
+type Options struct {
+	// Tee receives exactly the file's bytes, magic through trailer, in large
+	// pieces and in order. It has them all when Scan returns without an error, and
+	// some prefix of them otherwise. It must not keep the slices.
+	Tee io.Writer
+
+	// Keys asks for the keys and cluster slots of records.
+	Keys bool
+
+	// OnRecord is called after each record was walked. Its error ends the scan and
+	// is returned as it is.
+	OnRecord func(*Record) error
+}
+
+// Record is one key with its value, as it lies in the file. The Scanner reuses
+// it: nothing of it may be kept after OnRecord returns.
+type Record struct {
+	Offset   int64  // of its first byte, counted from the magic
+	Size     int64  // bytes, with the opcodes for expiry and access statistics that belong to it
+	DB       uint64 // database
+	Type     byte   // how the value is stored; see TypeName
+	Key      []byte // the key's text; nil unless Options.Keys
+	Slot     int    // cluster slot of the key; -1 unless Options.Keys
+	ExpireAt int64  // Unix time in milliseconds; 0 if it never expires
+}
+
+// Scanner walks one RDB file. It must not be used by several goroutines at once.
+type Scanner struct {
+	src      io.Reader
+	tee      io.Writer
+	keys     bool
+	onRecord func(*Record) error
+
+	buf               []byte
+	pos, end, flushed int
+	base              int64 // offset in the file of buf[0]
+	readErr           error
+	crc               uint64
+	muted             bool // what is flushed does not go to tee
+
+	stage    stage
+	op       byte // the opcode or type last read
+	family   family
+	version  int
+	lowerTo  int // version to which the file is being lowered; 0 if it is not
+	scanned  bool
+	complete bool
+
+	db, module        uint64
+	dbKeys            int64
+	expireAt          int64
+	key, packed       []byte
+	auxName, auxValue []byte
+	modules           map[string]struct{}
+	sum               *Summary
+	record            Record
+}
+
+// NewScanner returns a Scanner that reads a file from r, which must stand at the
+// magic.
+func NewScanner(r io.Reader, o Options) *Scanner {
+	return newScanner(r, o, windowSize)
+}
+
+func newScanner(r io.Reader, o Options, window int) *Scanner {
+	return &Scanner{
+		src: r, tee: o.Tee, keys: o.Keys, onRecord: o.OnRecord,
+		buf: make([]byte, window),
+		sum: &Summary{Databases: make(map[uint64]int64)},
+	}
+}
+
+// Scan walks the file to its end and returns what it holds. It may be called
+// once. It never waits for bytes behind the trailer, but may read ahead of it;
+// see Rest.
+//
+// Errors match ErrCorrupt if they are about the bytes. Others come from the
+// reader, from Tee or from OnRecord, and wrap what those returned.
+func (s *Scanner) Scan() (*Summary, error) {
+	if s.scanned {
+		return nil, errors.New("rdb: Scan called twice")
+	}
+	s.scanned = true
+	if err := s.scan(); err != nil {
+		return nil, err
+	}
+	s.complete = true
+	return s.sum, nil
+}
+
+// Rest returns what follows the file: bytes that were read beyond its end, then
+// the reader. Before a successful Scan it is empty.
+func (s *Scanner) Rest() io.Reader {
+	if !s.complete {
+		return bytes.NewReader(nil)
+	}
+	ahead := bytes.NewReader(s.buf[s.pos:s.end])
+	switch {
+	case s.readErr == nil && s.pos == s.end:
+		return s.src
+	case s.readErr == nil:
+		return io.MultiReader(ahead, s.src)
+	case s.readErr == io.EOF:
+		return ahead
+	}
+	return io.MultiReader(ahead, failing{s.readErr})
+}
+
+// failing delivers again an error that came along with the last bytes.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+func (s *Scanner) scan() error {
+	s.stage = inHeader
+	if s.lowerTo != 0 {
+		s.muted = true // Lower writes another one
+	}
+	if err := s.readHeader(); err != nil {
+		return err
+	}
+	if s.lowerTo != 0 {
+		if err := s.beginLowering(); err != nil {
+			return err
+		}
+	}
+	if err := s.readBody(); err != nil {
+		return err
+	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	if s.lowerTo != 0 {
+		s.muted = true
+	}
+	s.stage = inTrailer
+	if err := s.readTrailer(); err != nil {
+		return err
+	}
+	s.finish()
+	return nil
+}
+
+// readBody consumes everything up to and including the end opcode.
+func (s *Scanner) readBody() error {
+	for {
+		start := s.offset()
+		s.expireAt = 0
+		s.stage = inBody
+		if err := s.need(1); err != nil {
+			return err
+		}
+		s.op = s.buf[s.pos]
+		s.pos++
+		if s.op >= lowestOpcode && s.op < opExpireMillis && s.version < checksumSince {
+			return s.corruptAt(start, "opcode %s in a file of version %d", opcodeName(s.op), s.version)
+		}
+		if s.op >= opIdle && s.op != opEOF {
+			if err := s.readKeyOpcodes(); err != nil {
+				return err
+			}
+		}
+		var err error
+		switch {
+		case s.op < lowestOpcode:
+			err = s.readRecord(start)
+		case s.op == opEOF:
+			return nil
+		default:
+			s.stage = inOpcode
+			err = s.skipOpcode(start)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Scanner) isKeyOpcode() bool {
+	switch s.op {
+	case opIdle, opFrequency, opExpireMillis, opExpireSeconds:
+		return true
+	}
+	return false
+}
+
+// readKeyOpcodes consumes the opcodes in front of a key, if s.op is one, and
+// leaves the key's type in s.op.
+func (s *Scanner) readKeyOpcodes() error {
+	described := false
+	for s.isKeyOpcode() {
+		described = true
+		s.stage = inOpcode
+		if err := s.readKeyOpcode(); err != nil {
+			return err
+		}
+		s.stage = inBody
+		if err := s.need(1); err != nil {
+			return err
+		}
+		s.op = s.buf[s.pos]
+		s.pos++
+	}
+	if described && s.op >= lowestOpcode {
+		return s.corruptAt(s.offset()-1, "opcode %s where the key should be that the opcodes before describe", opcodeName(s.op))
+	}
+	return nil
+}
+
+// readRecord consumes a record from behind its type byte. start is where it
+// began.
+func (s *Scanner) readRecord(start int64) error {
+	if s.sum.Types[s.op] == 0 {
+		if err := s.admit(s.offset() - 1); err != nil {
+			return err
+		}
+	}
+	s.stage = inKey
+	var err error
+	if s.keys {
+		err = s.readKey()
+	} else {
+		err = s.skipKey()
+	}
+	if err != nil {
+		return err
+	}
+	s.stage = inValue
+	if err := s.skipValue(); err != nil {
+		return err
+	}
+	s.sum.Types[s.op]++
+	s.dbKeys++
+	if s.expireAt != 0 {
+		s.sum.Expiring++
+	}
+	if s.onRecord == nil {
+		return nil
+	}
+	return s.report(start)
+}
+
+// report tells OnRecord of the record that was just walked.
+func (s *Scanner) report(start int64) error {
+	s.record = Record{
+		Offset: start, Size: s.offset() - start,
+		DB: s.db, Type: s.op, Slot: -1, ExpireAt: s.expireAt,
+	}
+	if s.keys {
+		s.record.Key, s.record.Slot = s.key, KeySlot(s.key)
+	}
+	return s.onRecord(&s.record)
+}
+
+// admit decides whether a type that was not met before can be walked. Shared
+// types may be newer than the header says, as tools do that; but not in files
+// without a checksum, or a damaged version digit could pass for one of those.
+func (s *Scanner) admit(at int64) error {
+	l := s.family.layout(s.op)
+	switch {
+	case l.name == "":
+		return s.corruptAt(at, "type %d does not exist", s.op)
+	case l.refused != "":
+		return s.unsupportedAt(at, "type %d (%s): %s", s.op, l.name, l.refused)
+	case l.since > s.version && (s.op >= typeFamilySpecific || s.version < checksumSince):
+		return s.corruptAt(at, "type %d (%s) in a file of version %d", s.op, l.name, s.version)
+	}
+	return s.lowerAllows(l.since, at, l.name)
+}
+
+// readTrailer consumes the checksum, if the version has one, and compares it.
+func (s *Scanner) readTrailer() error {
+	s.sum.Checksum = ChecksumAbsent
+	if s.version < checksumSince {
+		return nil
+	}
+	at := s.offset()
+	if err := s.need(8); err != nil {
+		return err
+	}
+	stored := binary.LittleEndian.Uint64(s.buf[s.pos:])
+	s.pos += 8
+	if stored != 0 {
+		if stored != s.crc {
+			return s.corruptAt(at, "the checksum is %016x, but that of the bytes is %016x", stored, s.crc)
+		}
+		s.sum.Checksum = ChecksumVerified
+	}
+	return s.flush()
+}

@@ -1,0 +1,50 @@
+package rdb
+
+import "bytes"
+
+// Slots is the number of hash slots that a cluster divides its keys into.
+const Slots = 16384
+
+// KeySlot returns the cluster slot of a key, 0 to Slots-1. If the key holds a
+// hash tag, text between the first '{' and the first '}' after it, only that text
+// counts.
+func KeySlot(key []byte) int {
+	if open := bytes.IndexByte(key, '{'); open >= 0 {
+		if n := bytes.IndexByte(key[open+1:], '}'); n > 0 {
+			key = key[open+1 : open+1+n]
+		}
+	}
+	return int(crc16(key)) & (Slots - 1)
+}
+
+// crc16Tables hold the checksum of a byte (0), and of a byte and a zero (1), of
+// CRC16-XMODEM: polynomial 0x1021, highest bit first, starting from 0.
+var crc16Tables = makeCRC16Tables()
+
+func makeCRC16Tables() *[2][256]uint16 {
+	t := new([2][256]uint16)
+	for b := range 256 {
+		c := uint16(b) << 8
+		for range 8 {
+			c = c<<1 ^ 0x1021&-(c>>15)
+		}
+		t[0][b] = c
+	}
+	for b := range 256 {
+		c := t[0][b]
+		t[1][b] = c<<8 ^ t[0][c>>8]
+	}
+	return t
+}
+
+func crc16(p []byte) uint16 {
+	t := crc16Tables
+	var c uint16
+	for ; len(p) >= 2; p = p[2:] {
+		c = t[1][byte(c>>8)^p[0]] ^ t[0][byte(c)^p[1]]
+	}
+	if len(p) == 1 {
+		c = c<<8 ^ t[0][byte(c>>8)^p[0]]
+	}
+	return c
+}

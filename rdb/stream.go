@@ -1,0 +1,94 @@
+package rdb
+
+// streamID is the size of a stream's entry ID where it is not two lengths.
+const streamID = 16
+
+// skipStream consumes a stream of form 1, 2 or 3.
+func (s *Scanner) skipStream(form int) error {
+	nodes, err := s.readLength()
+	if err != nil {
+		return err
+	}
+	for ; nodes > 0; nodes-- {
+		head, err := s.readStringHead()
+		if err != nil {
+			return err
+		}
+		if head.length != streamID {
+			return s.corrupt("a stream node named by %d bytes instead of %d", head.length, streamID)
+		}
+		if err := s.skip(head.stored); err != nil {
+			return err
+		}
+		if err := s.skipStrings(1, 0); err != nil {
+			return err
+		}
+	}
+	lengths := 3 // entries, last ID
+	if form >= 2 {
+		lengths += 5 // first ID, greatest deleted ID, entries ever added
+	}
+	if err := s.skipLengths(lengths); err != nil {
+		return err
+	}
+	groups, err := s.readLength()
+	if err != nil {
+		return err
+	}
+	for ; groups > 0; groups-- {
+		if err := s.skipGroup(form); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skipGroup consumes one consumer group with its pending entries.
+func (s *Scanner) skipGroup(form int) error {
+	if err := s.skipString(); err != nil {
+		return err
+	}
+	lengths := 2 // last delivered ID
+	if form >= 2 {
+		lengths++ // entries read
+	}
+	if err := s.skipLengths(lengths); err != nil {
+		return err
+	}
+	pending, err := s.readLength()
+	if err != nil {
+		return err
+	}
+	for ; pending > 0; pending-- {
+		if err := s.skip(streamID + 8); err != nil { // and the time of delivery
+			return err
+		}
+		if _, err := s.readLength(); err != nil { // deliveries
+			return err
+		}
+	}
+	consumers, err := s.readLength()
+	if err != nil {
+		return err
+	}
+	times := uint64(8) // last seen
+	if form >= 3 {
+		times += 8 // last active
+	}
+	for ; consumers > 0; consumers-- {
+		if err := s.skipString(); err != nil {
+			return err
+		}
+		if err := s.skip(times); err != nil {
+			return err
+		}
+		own, err := s.readLength()
+		if err != nil {
+			return err
+		}
+		if err := s.skipFixed(own, streamID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

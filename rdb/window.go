@@ -1,0 +1,130 @@
+package rdb
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/keyframe/keyframe/rdb/crc64"
+)
+
+// windowSize is a good read size for files and sockets, and fits a core's
+// second-level cache, where the checksum finds the bytes again.
+const windowSize = 256 << 10
+
+// lookahead is the most that need is ever asked for; a window must be larger.
+const lookahead = 32
+
+// maxReads without a byte or an error mean that the source is broken.
+const maxReads = 100
+
+// The window is buf. Bytes [0,flushed) are summed and passed on, [flushed,pos)
+// are consumed, [pos,end) are read ahead.
+
+// offset is that of the next byte to consume, counted from the magic.
+func (s *Scanner) offset() int64 { return s.base + int64(s.pos) }
+
+// need makes sure that the next n bytes, at most lookahead, are in the window.
+func (s *Scanner) need(n int) error {
+	if s.end-s.pos >= n {
+		return nil
+	}
+	return s.fill(n)
+}
+
+// fill reads until n bytes are ahead. It takes what one read gives and asks for
+// no more than it must, so that it never waits for bytes behind the file's end.
+func (s *Scanner) fill(n int) error {
+	for empty := 0; s.end-s.pos < n; {
+		if s.readErr == io.EOF {
+			return s.truncated()
+		}
+		if s.readErr != nil {
+			return fmt.Errorf("rdb: read at offset %d: %w", s.base+int64(s.end), s.readErr)
+		}
+		// Small reads pile up in the window, so that what leaves it is large.
+		if len(s.buf)-s.end < len(s.buf)/4 {
+			if err := s.flush(); err != nil {
+				return err
+			}
+			s.slide()
+		}
+		k, err := s.src.Read(s.buf[s.end:])
+		if k < 0 || k > len(s.buf)-s.end {
+			return fmt.Errorf("rdb: read at offset %d: the reader claims %d bytes of %d", s.base+int64(s.end), k, len(s.buf)-s.end)
+		}
+		s.end += k
+		s.readErr = err
+		if k > 0 {
+			empty = 0
+		} else if empty++; err == nil && empty == maxReads {
+			s.readErr = io.ErrNoProgress
+		}
+	}
+	return nil
+}
+
+// slide moves what is ahead to the front of the window.
+func (s *Scanner) slide() {
+	copy(s.buf, s.buf[s.pos:s.end])
+	s.base += int64(s.pos)
+	s.end -= s.pos
+	s.pos, s.flushed = 0, 0
+}
+
+// flush sums the consumed bytes and passes them on.
+func (s *Scanner) flush() error {
+	p := s.buf[s.flushed:s.pos]
+	if len(p) == 0 {
+		return nil
+	}
+	at := s.base + int64(s.flushed)
+	s.flushed = s.pos
+	if s.stage != inTrailer {
+		s.crc = crc64.Update(s.crc, p)
+	}
+	if s.tee == nil || s.muted {
+		return nil
+	}
+	n, err := s.tee.Write(p)
+	if err == nil && n != len(p) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		return fmt.Errorf("rdb: pass on %d bytes at offset %d: %w", len(p), at, err)
+	}
+	return nil
+}
+
+// skip consumes n bytes, however many windows they fill.
+func (s *Scanner) skip(n uint64) error {
+	if ahead := uint64(s.end - s.pos); n <= ahead {
+		s.pos += int(n)
+		return nil
+	}
+	for {
+		step := min(n, uint64(s.end-s.pos))
+		s.pos += int(step)
+		if n -= step; n == 0 {
+			return nil
+		}
+		if err := s.fill(1); err != nil {
+			return err
+		}
+	}
+}
+
+// appendBytes consumes n bytes and appends them to dst, which grows only as
+// they really arrive.
+func (s *Scanner) appendBytes(dst []byte, n uint64) ([]byte, error) {
+	for {
+		step := min(n, uint64(s.end-s.pos))
+		dst = append(dst, s.buf[s.pos:s.pos+int(step)]...)
+		s.pos += int(step)
+		if n -= step; n == 0 {
+			return dst, nil
+		}
+		if err := s.fill(1); err != nil {
+			return dst, err
+		}
+	}
+}
