@@ -3,6 +3,7 @@ package metastore
 import (
 	"database/sql"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/resource"
@@ -33,13 +34,13 @@ type EventFilter struct {
 	SourceType string    // empty for any
 	SourceID   string    // empty for any
 	From, To   time.Time // both included, to the millisecond; zero for no bound
-	Before     int64     // the cursor that came with the page before; 0 for the first page
+	Before     string    // the cursor that came with the page before; empty for the first page
 	Limit      int       // 0 for all
 }
 
-// Events lists events, the newest first, and a cursor for the page after; it is 0 at the end. Events that are appended meanwhile do not disturb
-// the pages.
-func (tx *Tx) Events(f EventFilter) (page []resource.Event, next int64, err error) {
+// Events lists events, the newest first, and a cursor for the page after; it is empty at the end. Events that are appended meanwhile do not
+// disturb the pages. A cursor that did not come from here is a resource.Error InvalidValue.
+func (tx *Tx) Events(f EventFilter) (page []resource.Event, next string, err error) {
 	query := `SELECT id, source_type, source_id, message FROM events WHERE account = ? AND region = ? AND service = ?`
 	args := []any{f.Scope.Account, f.Scope.Region, f.Service}
 	and := func(condition string, arg any) {
@@ -54,7 +55,12 @@ func (tx *Tx) Events(f EventFilter) (page []resource.Event, next int64, err erro
 	if !f.From.IsZero() {
 		and(`id >= ?`, firstEvent(f.From))
 	}
-	before := f.Before
+	before := int64(0)
+	if f.Before != "" {
+		if before, err = strconv.ParseInt(f.Before, 10, 64); err != nil || before <= 0 {
+			return nil, "", resource.Errorf(resource.InvalidValue, resource.TypeParameter, "Marker", "The marker %q is not valid.", f.Before)
+		}
+	}
 	if !f.To.IsZero() {
 		if end := firstEvent(f.To) + eventsPerMilli; before == 0 || end < before {
 			before = end
@@ -77,7 +83,7 @@ func (tx *Tx) Events(f EventFilter) (page []resource.Event, next int64, err erro
 		return e, err
 	}, query, args...)
 	if f.Limit > 0 && len(page) > f.Limit {
-		page, next = page[:f.Limit], ids[f.Limit-1]
+		page, next = page[:f.Limit], strconv.FormatInt(ids[f.Limit-1], 10)
 	}
 	return page, next, err
 }
