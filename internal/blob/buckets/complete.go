@@ -79,13 +79,15 @@ func plan(dir string, u *Upload, parts []CompletePart) (*Object, error) {
 	if len(parts) == 0 {
 		return nil, ErrInvalidPart
 	}
-	o := &Object{Key: u.Key, Attributes: u.Attributes, Upload: u.ID}
-	md := md5.New()
-	var sums []checksum.Part
 	for i, p := range parts {
 		if i > 0 && p.Number <= parts[i-1].Number {
 			return nil, ErrPartOrder
 		}
+	}
+	o := &Object{Key: u.Key, Attributes: u.Attributes, Upload: u.ID}
+	md := md5.New()
+	var sums []checksum.Part
+	for i, p := range parts {
 		if p.Number < 1 || p.Number > MaxParts {
 			return nil, ErrInvalidPart
 		}

@@ -96,6 +96,9 @@ func (v *visitor) next(dir, sofar, after string, first bool) (list []entry, rest
 		}
 	}
 	byOrder()
+	if rest { // what was dropped may come before what was read since
+		list = list[:batch]
+	}
 	return list, rest, nil
 }
 

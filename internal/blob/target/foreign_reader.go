@@ -2,7 +2,6 @@ package target
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -51,16 +50,16 @@ func (r *foreignReader) Read(p []byte) (int, error) {
 		r.off += int64(n)
 		if n > 0 {
 			r.idle = 0
-			if errors.Is(err, io.EOF) && r.off == r.info.Size {
-				return n, io.EOF
+			if r.off == r.info.Size {
+				return n, err // the end, or a checksum that does not hold
 			}
-			return n, nil // an error comes again, or is mended
+			return n, nil // a break comes again with the next read, and is mended then
 		}
 		if err == nil {
 			return 0, nil
 		}
 		if r.off == r.info.Size {
-			return 0, err // the end, or a checksum that does not hold
+			return 0, err
 		}
 		if e := r.ctx.Err(); e != nil {
 			return 0, e

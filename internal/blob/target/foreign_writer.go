@@ -108,7 +108,9 @@ func (w *foreignWriter) send() error {
 	w.buf = nil
 	w.number++
 	number := w.number
+	w.mu.Lock()
 	w.parts = append(w.parts, types.CompletedPart{})
+	w.mu.Unlock()
 	w.group.Go(func() error {
 		out, err := w.f.client.UploadPart(w.sent, &s3.UploadPartInput{
 			Bucket: &w.bucket, Key: &w.key, UploadId: w.upload, PartNumber: &number,
