@@ -13,7 +13,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/keyframe/keyframe/internal/resource"
+	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/rdb"
 )
 
@@ -22,7 +22,7 @@ type Source struct {
 	Address  string      // ip:port
 	TLS      *tls.Config // nil is plain TCP
 	User     string      // empty logs in with the password alone; a user needs +ping +replconf +psync, and +info for the fork's cost
-	Password resource.Secret
+	Password engine.Secret
 }
 
 // Options tune a capture. The zero value is good.

@@ -43,16 +43,16 @@ func (l *link) request(src Source, o Options) (cut, error) {
 // login pings and authenticates.
 func (l *link) login(src Source) error {
 	err := l.ask("PING")
-	if r, ok := err.(*replyError); ok && (r.code == "NOPERM" || r.code == "NOAUTH" && src.Password != "") {
+	if r, ok := err.(*replyError); ok && (r.code == "NOPERM" || r.code == "NOAUTH" && !src.Password.IsZero()) {
 		err = nil
 	}
-	if err != nil || src.Password == "" {
+	if err != nil || src.Password.IsZero() {
 		return err
 	}
 	if src.User == "" {
-		return l.ask("AUTH", string(src.Password))
+		return l.ask("AUTH", src.Password.Reveal())
 	}
-	return l.ask("AUTH", src.User, string(src.Password))
+	return l.ask("AUTH", src.User, src.Password.Reveal())
 }
 
 // replyError is an error reply to a command.

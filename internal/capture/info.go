@@ -27,7 +27,7 @@ func learn(ctx context.Context, src Source) *learned {
 			return
 		}
 		defer c.Close()
-		if src.Password != "" && c.Auth(ctx, src.User, string(src.Password)) != nil {
+		if !src.Password.IsZero() && c.Auth(ctx, src.User, src.Password.Reveal()) != nil {
 			return
 		}
 		if info, err := c.Info(ctx, "stats"); err == nil {

@@ -96,7 +96,7 @@ func appendStream(b []byte, v resp.Value) []byte {
 	groups := field(v, "groups").Elems
 	b = appendInt(b, int64(len(groups)))
 	for _, g := range groups {
-		for _, name := range []string{"name", "last-delivered-id", "entries-read", "pel"} {
+		for _, name := range []string{"name", "last-delivered-id", "entries-read", "pending"} {
 			b = appendTree(b, field(g, name))
 		}
 		for _, c := range field(g, "consumers").Elems {

@@ -9,15 +9,15 @@ import (
 	"net"
 	"time"
 
+	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/engine/resp"
-	"github.com/keyframe/keyframe/internal/resource"
 )
 
 // Server is an engine to write to or read from.
 type Server struct {
 	Address  string // ip:port
 	User     string // empty logs in with the password alone
-	Password resource.Secret
+	Password engine.Secret
 	TLS      *tls.Config // nil is plain TCP
 }
 
@@ -36,7 +36,12 @@ func (s Server) dial(ctx context.Context) (net.Conn, error) {
 	if s.TLS == nil {
 		return nc, nil
 	}
-	tc := tls.Client(nc, s.TLS)
+	cfg := s.TLS
+	if host, _, err := net.SplitHostPort(s.Address); err == nil && cfg.ServerName == "" {
+		cfg = cfg.Clone()
+		cfg.ServerName = host
+	}
+	tc := tls.Client(nc, cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("dataset: TLS with %s: %w", s.Address, err)
@@ -51,8 +56,8 @@ func (s Server) connect(ctx context.Context) (*resp.Conn, error) {
 		return nil, err
 	}
 	c := resp.NewConn(nc, limits)
-	if s.Password != "" {
-		if err := c.Auth(ctx, s.User, string(s.Password)); err != nil {
+	if !s.Password.IsZero() {
+		if err := c.Auth(ctx, s.User, s.Password.Reveal()); err != nil {
 			c.Close()
 			return nil, fmt.Errorf("dataset: log in to %s: %w", s.Address, err)
 		}

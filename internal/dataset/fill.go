@@ -125,7 +125,7 @@ func (s Server) pipeline(ctx context.Context) (*pipeline, error) {
 	p := &pipeline{conn: nc, r: bufio.NewReaderSize(nc, 64<<10), batches: make(chan int, 64), done: make(chan struct{})}
 	p.stop = context.AfterFunc(ctx, func() { nc.Close() })
 	go p.check()
-	if s.Password != "" {
+	if !s.Password.IsZero() {
 		var c cmds
 		if s.User == "" {
 			c.open("AUTH", 2)
@@ -133,7 +133,7 @@ func (s Server) pipeline(ctx context.Context) (*pipeline, error) {
 			c.open("AUTH", 3)
 			c.str(s.User)
 		}
-		c.str(string(s.Password))
+		c.str(s.Password.Reveal())
 		if err := p.send(&c); err != nil {
 			return nil, p.end(err)
 		}

@@ -189,7 +189,7 @@ func (s *Spec) set(c *cmds, name []byte, r *rng, n int) {
 
 // stream writes 150 entries, drops a few, and gives every third stream a group with entries that wait for two consumers.
 func (s *Spec) stream(c *cmds, name []byte, r *rng) {
-	base := s.Epoch.UnixMilli() - 86_400_000
+	base := int64(1_700_000_000_000) // in the past: engines replace delivery times in the future
 	id := func(i int) func([]byte) []byte {
 		return func(b []byte) []byte {
 			return append(strconv.AppendInt(b, base+int64(i)*250, 10), "-1"...)
