@@ -69,7 +69,7 @@ func (c *Control) CreateCache(ctx context.Context, in CreateCache) (*resource.Ca
 		if source.snapshot != nil {
 			task.SnapshotID = source.snapshot.ID
 		}
-		id, err := c.enqueue(ctx, tx, resource.TaskCreateCache, cache.ID, task)
+		id, err := c.enqueue(tx, resource.TaskCreateCache, cache.ID, task)
 		if err != nil || source.snapshot == nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func (c *Control) DeleteCache(ctx context.Context, in DeleteCache) (*resource.Ca
 		if err := tx.UpdateCache(cache); err != nil {
 			return err
 		}
-		_, err := c.enqueue(ctx, tx, resource.TaskDeleteCache, cache.ID, task)
+		_, err := c.enqueue(tx, resource.TaskDeleteCache, cache.ID, task)
 		return err
 	})
 	return cache, err

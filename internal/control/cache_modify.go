@@ -60,7 +60,7 @@ func (c *Control) ModifyCache(ctx context.Context, in ModifyCache) (*resource.Ca
 		if err := tx.UpdateCache(cache); err != nil {
 			return err
 		}
-		_, err = c.enqueue(ctx, tx, resource.TaskModifyCache, cache.ID, task)
+		_, err = c.enqueue(tx, resource.TaskModifyCache, cache.ID, task)
 		return err
 	})
 	return cache, err

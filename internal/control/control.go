@@ -4,7 +4,6 @@
 package control
 
 import (
-	"context"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -52,8 +51,8 @@ func New(o Options) *Control {
 }
 
 // enqueue adds the job for a task within the transaction of its command.
-func (c *Control) enqueue(ctx context.Context, tx *metastore.Tx, kind, subject string, task any) (string, error) {
-	return c.queue.Enqueue(ctx, tx, job.NewSpec(kind, subject, task))
+func (c *Control) enqueue(tx *metastore.Tx, kind, subject string, task any) (string, error) {
+	return c.queue.Enqueue(tx, job.NewSpec(kind, subject, task))
 }
 
 // event appends one line to the story of a resource.

@@ -9,8 +9,11 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// mostPerPage bounds a page of caches or snapshots.
-const mostPerPage = 50
+// The bounds of a page. AWS documents 50 for snapshots.
+const (
+	mostSnapshots = 50
+	mostCaches    = 100
+)
 
 // Page says which part of a list is asked for.
 type Page struct {
@@ -18,14 +21,14 @@ type Page struct {
 	Token string // of the page before; empty for the first
 }
 
-// start checks a page and returns the name after which it begins and the number of items.
-func (p Page) start() (after string, most int, err error) {
-	most = mostPerPage
+// start checks a page and returns the name after which it begins and the number of items, at most limit.
+func (p Page) start(limit int) (after string, most int, err error) {
+	most = min(limit, 50)
 	if p.Most != nil {
 		most = *p.Most
 	}
-	if most < 1 || most > mostPerPage {
-		return "", 0, invalid("MaxResults", "MaxResults must be between 1 and %d; %d was given.", mostPerPage, most)
+	if most < 1 || most > limit {
+		return "", 0, invalid("MaxResults", "MaxResults must be between 1 and %d; %d was given.", limit, most)
 	}
 	if p.Token == "" {
 		return "", most, nil
@@ -45,7 +48,7 @@ func token(name string) string { return base64.RawURLEncoding.EncodeToString([]b
 
 // DescribeCaches lists the serverless caches of a scope by name, or the one that is named.
 func (c *Control) DescribeCaches(ctx context.Context, scope resource.Scope, name string, page Page) (caches []*resource.Cache, next string, err error) {
-	after, most, err := page.start()
+	after, most, err := page.start(mostCaches)
 	if err != nil {
 		return nil, "", err
 	}
@@ -80,7 +83,7 @@ type DescribeSnapshots struct {
 // DescribeSnapshots lists serverless snapshots by name. A filter by a cache that is gone still finds its snapshots;
 // a cache that neither exists nor has any is not found.
 func (c *Control) DescribeSnapshots(ctx context.Context, in DescribeSnapshots) (snapshots []*resource.Snapshot, next string, err error) {
-	after, most, err := in.Page.start()
+	after, most, err := in.Page.start(mostSnapshots)
 	if err != nil {
 		return nil, "", err
 	}

@@ -41,7 +41,7 @@ func (c *Control) DescribeEvents(ctx context.Context, in DescribeEvents) (events
 	}
 	f := metastore.EventFilter{Scope: in.Scope, Service: in.Service, SourceType: in.Type, SourceID: oldName(in.Source), From: from, To: to, Limit: most}
 	if in.Marker != "" {
-		if f.Before, _, err = (Page{Token: in.Marker}).start(); err != nil {
+		if f.Before, _, err = (Page{Token: in.Marker}).start(1); err != nil {
 			return nil, "", invalid("Marker", "The Marker is not one that this service gave out.")
 		}
 	}

@@ -77,7 +77,7 @@ func (c *Control) dailySnapshot(ctx context.Context, cache *resource.Cache) erro
 		if skip, err := done(tx); err != nil || skip {
 			return err
 		}
-		return c.insertSnapshot(ctx, tx, s, nil)
+		return c.insertSnapshot(tx, s, nil)
 	})
 }
 
@@ -109,7 +109,7 @@ func (c *Control) expireSnapshots(ctx context.Context) error {
 			return err
 		}
 		for _, s := range expired {
-			if err := c.deleteSnapshot(ctx, tx, s); err != nil {
+			if err := c.deleteSnapshot(tx, s); err != nil {
 				return err
 			}
 		}

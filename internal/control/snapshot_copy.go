@@ -62,7 +62,7 @@ func (c *Control) CopySnapshot(ctx context.Context, in CopySnapshot) (*resource.
 		if err := tx.SetTags(s.ARN(), tags); err != nil {
 			return err
 		}
-		id, err := c.enqueue(ctx, tx, resource.TaskCopySnapshot, s.ID, resource.CopySnapshotTask{SourceID: source.ID, TargetID: s.ID})
+		id, err := c.enqueue(tx, resource.TaskCopySnapshot, s.ID, resource.CopySnapshotTask{SourceID: source.ID, TargetID: s.ID})
 		if err != nil {
 			return err
 		}

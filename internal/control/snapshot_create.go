@@ -50,17 +50,17 @@ func (c *Control) CreateSnapshot(ctx context.Context, in CreateSnapshot) (*resou
 		if err := check(tx); err != nil {
 			return err
 		}
-		return c.insertSnapshot(ctx, tx, s, in.Tags)
+		return c.insertSnapshot(tx, s, in.Tags)
 	})
 	return s, err
 }
 
 // insertSnapshot writes a snapshot that is to be taken, with its tags, its place in the daily quota and its job.
-func (c *Control) insertSnapshot(ctx context.Context, tx *metastore.Tx, s *resource.Snapshot, tags []resource.Tag) error {
+func (c *Control) insertSnapshot(tx *metastore.Tx, s *resource.Snapshot, tags []resource.Tag) error {
 	if err := c.recordSnapshot(tx, s, tags); err != nil {
 		return err
 	}
-	_, err := c.enqueue(ctx, tx, resource.TaskCreateSnapshot, s.ID, resource.SnapshotTask{SnapshotID: s.ID})
+	_, err := c.enqueue(tx, resource.TaskCreateSnapshot, s.ID, resource.SnapshotTask{SnapshotID: s.ID})
 	return err
 }
 

@@ -18,16 +18,16 @@ func (c *Control) DeleteSnapshot(ctx context.Context, scope resource.Scope, name
 			return resource.Errorf(resource.InvalidState, resource.TypeSnapshot, s.Name,
 				"Serverless cache snapshot %s cannot be deleted now: it is %s.", s.Name, s.Status)
 		}
-		return c.deleteSnapshot(ctx, tx, s)
+		return c.deleteSnapshot(tx, s)
 	})
 	return s, err
 }
 
-func (c *Control) deleteSnapshot(ctx context.Context, tx *metastore.Tx, s *resource.Snapshot) error {
+func (c *Control) deleteSnapshot(tx *metastore.Tx, s *resource.Snapshot) error {
 	s.Status = resource.SnapshotDeleting
 	if err := tx.UpdateSnapshot(s); err != nil {
 		return err
 	}
-	_, err := c.enqueue(ctx, tx, resource.TaskDeleteSnapshot, s.ID, resource.SnapshotTask{SnapshotID: s.ID})
+	_, err := c.enqueue(tx, resource.TaskDeleteSnapshot, s.ID, resource.SnapshotTask{SnapshotID: s.ID})
 	return err
 }

@@ -37,7 +37,7 @@ func (c *Control) ExportSnapshot(ctx context.Context, in ExportSnapshot) (*resou
 		if err := check(tx); err != nil {
 			return err
 		}
-		id, err := c.enqueue(ctx, tx, resource.TaskExportSnapshot, s.ID, resource.ExportSnapshotTask{SnapshotID: s.ID, Bucket: in.Bucket})
+		id, err := c.enqueue(tx, resource.TaskExportSnapshot, s.ID, resource.ExportSnapshotTask{SnapshotID: s.ID, Bucket: in.Bucket})
 		if err != nil {
 			return err
 		}

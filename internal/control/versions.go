@@ -40,7 +40,7 @@ func (c *Control) DescribeVersions(_ context.Context, in DescribeVersions) (offe
 		offers = append(offers, o)
 	}
 	if in.Marker != "" {
-		after, _, err := Page{Token: in.Marker}.start()
+		after, _, err := Page{Token: in.Marker}.start(1)
 		if err != nil {
 			return nil, "", invalid("Marker", "The Marker is not one that this service gave out.")
 		}

@@ -1,0 +1,96 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/keyframe/keyframe/internal/failpoint"
+	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// deleteCache takes the final snapshot if there is to be one, then ends the engine and forgets the cache. A final snapshot
+// that fails keeps the cache alive: nothing is deleted that was to be kept.
+func (w *Worker) deleteCache(ctx context.Context, r *job.Running, t resource.DeleteCacheTask) error {
+	cache, err := w.cacheIn(ctx, t.CacheID, resource.CacheDeleting)
+	if err != nil {
+		return done(err)
+	}
+	if t.FinalSnapshotID != "" {
+		if err := done(w.takeSnapshot(ctx, r, t.FinalSnapshotID, r.Update)); err != nil {
+			return fmt.Errorf("final snapshot: %w", err)
+		}
+		failpoint.Hit("delete-cache.final-snapshot")
+	}
+	var nodes []*resource.Node
+	err = w.DB.View(ctx, func(tx *metastore.Tx) (err error) {
+		nodes, err = tx.NodesOf(cache.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if err := w.Engines.Remove(ctx, n.ID); err != nil {
+			return err
+		}
+	}
+	failpoint.Hit("delete-cache.removed")
+	return r.Close(ctx, func(tx *metastore.Tx) error {
+		automated, err := tx.AutomatedSnapshotsOf(cache.ID)
+		if err != nil {
+			return err
+		}
+		for _, s := range automated {
+			if s.Status != resource.SnapshotAvailable && s.Status != resource.SnapshotFailed {
+				// In use: expire at once, and be deleted when it is free.
+				s.ExpiresAt = w.Now()
+				if err := tx.UpdateSnapshot(s); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := w.enqueueDelete(tx, s); err != nil {
+				return err
+			}
+		}
+		if err := tx.DeleteNodes(cache.ID); err != nil {
+			return err
+		}
+		if err := tx.DeleteTags(cache.ARN()); err != nil {
+			return err
+		}
+		if err := tx.DeleteCache(cache.ID); err != nil {
+			return err
+		}
+		return w.tell(tx, cache.Scope, ofCache, cache.Name, "Cache %s is deleted.", cache.Name)
+	})
+}
+
+func (w *Worker) enqueueDelete(tx *metastore.Tx, s *resource.Snapshot) error {
+	s.Status = resource.SnapshotDeleting
+	if err := tx.UpdateSnapshot(s); err != nil {
+		return err
+	}
+	_, err := w.Queue.Enqueue(tx, job.NewSpec(resource.TaskDeleteSnapshot, s.ID, resource.SnapshotTask{SnapshotID: s.ID}))
+	return err
+}
+
+// deleteCacheFailed gives a cache whose delete was given up back to its user.
+func (w *Worker) deleteCacheFailed(tx *metastore.Tx, j job.Job, t resource.DeleteCacheTask, cause error) error {
+	cache, err := cacheIn(tx, t.CacheID, resource.CacheDeleting)
+	if err != nil {
+		return done(err)
+	}
+	if t.FinalSnapshotID != "" {
+		if err := w.createSnapshotFailed(tx, j, resource.SnapshotTask{SnapshotID: t.FinalSnapshotID}, cause); err != nil {
+			return err
+		}
+	}
+	cache.Status = resource.CacheAvailable
+	if err := tx.UpdateCache(cache); err != nil {
+		return err
+	}
+	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Failed to delete cache %s: %v.", cache.Name, cause)
+}

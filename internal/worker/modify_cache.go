@@ -1,0 +1,143 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/keyframe/keyframe/internal/failpoint"
+	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+	"github.com/keyframe/keyframe/rdb"
+)
+
+// modifyCache brings the engine in line with the cache's record: the data limit, and engine and version if these change.
+func (w *Worker) modifyCache(ctx context.Context, r *job.Running, t resource.ModifyCacheTask) error {
+	cache, err := w.cacheIn(ctx, t.CacheID, resource.CacheModifying)
+	if err != nil {
+		return done(err)
+	}
+	var nodes []*resource.Node
+	err = w.DB.View(ctx, func(tx *metastore.Tx) (err error) {
+		nodes, err = tx.NodesOf(cache.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	full := cache.FullEngineVersion
+	for _, n := range nodes {
+		if t.Engine != "" {
+			if full, err = w.upgrade(ctx, r, n.ID, t); err != nil {
+				return err
+			}
+			failpoint.Hit("modify-cache.upgraded")
+		}
+		if err := w.Engines.SetMaxMemory(ctx, n.ID, w.maxMemory(cache)); err != nil {
+			return err
+		}
+	}
+	return r.Close(ctx, func(tx *metastore.Tx) error {
+		cache, err := cacheIn(tx, t.CacheID, resource.CacheModifying)
+		if err != nil {
+			return done(err)
+		}
+		cache.Status, cache.FullEngineVersion = resource.CacheAvailable, full
+		if t.Engine != "" {
+			cache.Engine, cache.MajorEngineVersion = t.Engine, t.Major
+		}
+		if err := tx.UpdateCache(cache); err != nil {
+			return err
+		}
+		return w.tell(tx, cache.Scope, ofCache, cache.Name, "Cache %s is updated.", cache.Name)
+	})
+}
+
+// moving is the checkpoint of an upgrade: the old engine saved everything and ended, and the new one has not proved itself.
+type moving struct{ Keys int64 }
+
+// upgrade puts a node on another binary. The old engine writes its data as it shuts down, so no write is lost; the new one
+// loads it. It returns the version that runs now.
+func (w *Worker) upgrade(ctx context.Context, r *job.Running, nodeID string, t resource.ModifyCacheTask) (string, error) {
+	choice, err := w.Catalog.Resolve(t.Engine, t.Major)
+	if err != nil {
+		return "", job.Cancel(err)
+	}
+	node, err := w.Engines.Node(nodeID)
+	if err != nil {
+		return "", err
+	}
+	if node.Binary == choice.Binary {
+		return choice.FullVersion, nil // another major version on the same binary
+	}
+	path := w.Engines.DataPath(nodeID)
+	var before moving
+	saved, err := r.Load(&before)
+	if err != nil {
+		return "", err
+	}
+	if !saved {
+		if err := w.Engines.SaveAndStop(ctx, nodeID); err != nil {
+			return "", fmt.Errorf("save the data of the old engine: %w", err)
+		}
+		failpoint.Hit("modify-cache.saved")
+		if before.Keys, err = countKeys(path); err != nil {
+			return "", err
+		}
+		if err := r.Save(ctx, before); err != nil {
+			return "", err
+		}
+	}
+	failpoint.Hit("modify-cache.counted")
+	if err := w.Engines.SetBinary(nodeID, choice.Binary); err != nil {
+		return "", err
+	}
+	if err := w.Engines.Start(ctx, nodeID); err != nil {
+		return "", err
+	}
+	failpoint.Hit("modify-cache.started")
+	if err := w.Engines.WaitReady(ctx, nodeID, nil); err != nil {
+		return "", err
+	}
+	loaded, err := w.Engines.Loaded(ctx, nodeID)
+	if err != nil {
+		return "", err
+	}
+	if got := loaded.Keys + loaded.Expired; got != before.Keys {
+		return "", job.Cancel(fmt.Errorf("the new engine loaded %d keys and the old one saved %d", got, before.Keys))
+	}
+	return choice.FullVersion, w.Engines.RemoveData(ctx, nodeID)
+}
+
+// countKeys walks a data file. One that is not there holds no keys: the old engine was dead, and its data with it.
+func countKeys(path string) (int64, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	sum, err := rdb.NewScanner(f, rdb.Options{}).Scan()
+	if err != nil {
+		return 0, err
+	}
+	return sum.Keys, nil
+}
+
+// modifyCacheFailed gives a cache whose change was given up back to its user.
+func (w *Worker) modifyCacheFailed(tx *metastore.Tx, _ job.Job, t resource.ModifyCacheTask, cause error) error {
+	cache, err := cacheIn(tx, t.CacheID, resource.CacheModifying)
+	if err != nil {
+		return done(err)
+	}
+	cache.Status = resource.CacheAvailable
+	if err := tx.UpdateCache(cache); err != nil {
+		return err
+	}
+	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Failed to update cache %s: %v.", cache.Name, cause)
+}

@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keyframe/keyframe/internal/engine/supervisor"
+	"github.com/keyframe/keyframe/internal/failpoint"
+	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// Adopt brings the engines back under our eyes when a server starts: those that run are taken over as they are, those that
+// died while nobody looked are restarted by a job.
+func (w *Worker) Adopt(ctx context.Context) error {
+	var nodes []*resource.Node
+	err := w.DB.View(ctx, func(tx *metastore.Tx) (err error) {
+		nodes, err = tx.Nodes(w.Host)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		cache, err := w.cacheIn(ctx, n.CacheID, resource.CacheAvailable, resource.CacheModifying)
+		if errors.Is(err, errGone) {
+			continue // its own job starts or removes it
+		}
+		if err != nil {
+			return err
+		}
+		alive, err := w.Engines.Adopt(ctx, n.ID)
+		switch {
+		case err != nil:
+			w.Log.Error("cannot take over an engine", "cache", cache.Name, "node", n.ID, "err", err)
+			fallthrough
+		case !alive:
+			w.Died(supervisor.Death{ID: n.ID, Status: "found dead when the server started"})
+		}
+	}
+	return nil
+}
+
+// Died orders the restart of a node whose process ended unexpectedly.
+func (w *Worker) Died(d supervisor.Death) {
+	ctx := context.Background()
+	err := w.DB.Update(ctx, func(tx *metastore.Tx) error {
+		nodes, err := tx.Nodes(w.Host)
+		if err != nil {
+			return err
+		}
+		for _, n := range nodes {
+			if n.ID != d.ID {
+				continue
+			}
+			cache, err := cacheIn(tx, n.CacheID, resource.CacheAvailable, resource.CacheModifying)
+			if err != nil {
+				return done(err)
+			}
+			if err := w.tell(tx, cache.Scope, ofCache, cache.Name, "The engine of cache %s ended unexpectedly (%s) and is being restarted.", cache.Name, d.Status); err != nil {
+				return err
+			}
+			spec := job.NewSpec(resource.TaskRecoverNode, cache.ID, resource.RecoverNodeTask{CacheID: cache.ID, NodeID: n.ID})
+			spec.MaxAttempts = 1000
+			_, err = w.Queue.Enqueue(tx, spec)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		w.Log.Error("cannot order the restart of an engine", "node", d.ID, "status", d.Status, "err", err)
+	}
+}
+
+// recoverNode restarts a node that died. It has neither replicas nor an append-only file and returns empty.
+func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.RecoverNodeTask) error {
+	cache, err := w.cacheIn(ctx, t.CacheID, resource.CacheAvailable, resource.CacheModifying)
+	if err != nil {
+		return done(err)
+	}
+	alive, err := w.Engines.Adopt(ctx, t.NodeID)
+	if err != nil {
+		return err
+	}
+	if alive {
+		return nil // restarted by an earlier run of this job, or by one for the same death
+	}
+	if err := w.Engines.Start(ctx, t.NodeID); err != nil {
+		return err
+	}
+	failpoint.Hit("recover-node.started")
+	if err := w.Engines.WaitReady(ctx, t.NodeID, nil); err != nil {
+		return err
+	}
+	if err := w.Engines.SetMaxMemory(ctx, t.NodeID, w.maxMemory(cache)); err != nil {
+		return err
+	}
+	return r.Close(ctx, func(tx *metastore.Tx) error {
+		return w.tell(tx, cache.Scope, ofCache, cache.Name,
+			"The engine of cache %s was restarted. It has no replica and no append-only file: it returned empty. Restore a snapshot to get data back.", cache.Name)
+	})
+}
