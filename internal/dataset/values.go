@@ -63,7 +63,7 @@ func (r *rng) json(b []byte, n int) []byte {
 	end := len(b) + n
 	b = append(b, `{"id":`...)
 	b = strconv.AppendUint(b, r.next()>>20, 10)
-	for len(b) < end-1 {
+	for len(b) < end {
 		b = append(b, `,"`...)
 		b = append(b, r.word()...)
 		w := r.next()
