@@ -87,6 +87,7 @@ func plan(dir string, u *Upload, parts []CompletePart) (*Object, error) {
 	o := &Object{Key: u.Key, Attributes: u.Attributes, Upload: u.ID}
 	md := md5.New()
 	var sums []checksum.Part
+	small := false
 	for i, p := range parts {
 		if p.Number < 1 || p.Number > MaxParts {
 			return nil, ErrInvalidPart
@@ -101,9 +102,7 @@ func plan(dir string, u *Upload, parts []CompletePart) (*Object, error) {
 		if have.ETag != p.ETag || p.Checksum != "" && have.Checksum.Value != p.Checksum {
 			return nil, ErrInvalidPart
 		}
-		if i < len(parts)-1 && have.Size < MinPart {
-			return nil, ErrPartTooSmall
-		}
+		small = small || i < len(parts)-1 && have.Size < MinPart
 		if have.Size > MaxObject-o.Size {
 			return nil, ErrObjectTooLong
 		}
@@ -113,6 +112,9 @@ func plan(dir string, u *Upload, parts []CompletePart) (*Object, error) {
 		sums = append(sums, checksum.Part{Raw: sum, Size: have.Size})
 		o.Size += have.Size
 		o.Parts = o.Parts.Add(have.Size)
+	}
+	if small {
+		return nil, ErrPartTooSmall
 	}
 	o.ETag = hex.EncodeToString(md.Sum(nil)) + "-" + strconv.Itoa(len(parts))
 	if u.Algorithm != "" {

@@ -51,7 +51,11 @@ func Foreign(ctx context.Context, o Options) (Target, error) {
 	opts := s3.Options{
 		Region:       o.Region,
 		UsePathStyle: o.PathStyle,
-		Retryer:      retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts = 5 }),
+		// Bytes are verified on both ways wherever the server plays along.
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
+
+		Retryer: retry.NewStandard(func(r *retry.StandardOptions) { r.MaxAttempts = 5 }),
 	}
 	if o.Endpoint != AWS {
 		u, err := url.Parse(o.Endpoint)
