@@ -146,6 +146,11 @@ func (f SnapshotFilter) query() (string, []any) {
 	return query, args
 }
 
+// AllSnapshots lists the snapshots of all scopes by account, region, space and name, all in memory: for the command line, not for a request.
+func (tx *Tx) AllSnapshots() ([]*resource.Snapshot, error) {
+	return tx.snapshots(`SELECT document, status FROM snapshots ORDER BY account, region, space, name`)
+}
+
 // CountOthersOfCapture counts the snapshots, besides one, whose bytes are the capture's: at 0 its parts may be swept.
 func (tx *Tx) CountOthersOfCapture(captureID, exceptSnapshotID string) (int, error) {
 	return tx.count(`SELECT COUNT(*) FROM snapshots WHERE capture_id = ? AND capture_id <> '' AND id <> ?`, captureID, exceptSnapshotID)

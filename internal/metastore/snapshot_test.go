@@ -63,6 +63,9 @@ func TestSnapshots(t *testing.T) {
 	s.Status, s.CaptureID = resource.SnapshotFailed, "cap"
 	update(t, db, func(tx *Tx) error { return tx.UpdateSnapshot(s) })
 	view(t, db, func(tx *Tx) error {
+		if all, err := tx.AllSnapshots(); err != nil || len(all) != 3 || all[1].Kind != resource.MemoryDBCluster || !reflect.DeepEqual(all[2], s) {
+			t.Errorf("all snapshots: %v, %v", all, err)
+		}
 		if got, err := tx.SnapshotByID(s.ID); err != nil || !reflect.DeepEqual(got, s) {
 			t.Errorf("after the update: %+v, %v", got, err)
 		}

@@ -23,7 +23,7 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err := createPrivate(path); err != nil {
 		return nil, fmt.Errorf("metastore: %w", err)
 	}
-	write, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"))
+	write, err := sql.Open("sqlite", sqliteDSN(path, "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=cache_size(-32768)"))
 	if err != nil {
 		return nil, fmt.Errorf("metastore: open %s: %w", path, err)
 	}
@@ -56,7 +56,7 @@ func openSQLiteReadOnly(ctx context.Context, path string) (*DB, error) {
 }
 
 func openReaders(path string) (*sql.DB, error) {
-	read, err := sql.Open("sqlite", sqliteDSN(path, "mode=ro&_pragma=query_only(ON)"))
+	read, err := sql.Open("sqlite", sqliteDSN(path, "mode=ro&_pragma=query_only(ON)&_pragma=cache_size(-8192)"))
 	if err != nil {
 		return nil, fmt.Errorf("metastore: open %s: %w", path, err)
 	}
