@@ -62,7 +62,7 @@ func sharedSample() sample {
 	f.bytes(opAux).lzf(strings.Repeat("n", 400)).lzf(strings.Repeat("v", 400))
 	f.aux("slot-info", "1,2,3").bytes(opAux).strings("aof-base").bytes(stringInt8, 1)
 	f.bytes(opModuleAux).module("tairhash-", 1).lengths(moduleUnsigned, 1)
-	f.lengths(moduleSigned).length64(1<<64 - 5).lengths(moduleUnsigned, 70000).length(moduleFloat).le32(1)
+	f.lengths(moduleSigned).length64(1<<64-5).lengths(moduleUnsigned, 70000).length(moduleFloat).le32(1)
 	f.length(moduleDouble).le64(1).length(moduleString).strings("text").length(moduleEnd)
 	f.bytes(opFunction).strings("#!lua name=one\n").bytes(opFunction).strings("#!lua name=two\n")
 	f.selectDB(0).bytes(opResizeDB).lengths(20, 2)

@@ -1,0 +1,129 @@
+package rdb
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+// body is all of a file between header and trailer.
+func body(file []byte) string { return string(file[headerSize : len(file)-8]) }
+
+func TestLower(t *testing.T) {
+	t.Parallel()
+	info := func(f *builder) *builder { return f.bytes(opSlotInfo).lengths(866, 1000, 70000) }
+	cases := []struct {
+		name     string
+		from, to *builder
+		version  int
+	}{
+		{"11 to 10", newFile(11).aux("a", "b").set("k", "v"), newFile(10).aux("a", "b").set("k", "v"), 10},
+		{"11 to 9", newFile(11).set("k", "v"), newFile(9).set("k", "v"), 9},
+		{"80 to 11", newFile(80).set("k", "v"), newFile(11).set("k", "v"), 11},
+		{"80 to 12", info(newFile(80)).set("k", "v"), info(newFile(12)).set("k", "v"), 12},
+		{"12 to 11", info(info(newFile(12).selectDB(0))).set("k", "v"), newFile(11).selectDB(0).set("k", "v"), 11},
+		{"hints all over", info(newFile(12)).set("k", "v").raw(string(info(new(builder)).b)).set("l", "w").raw(string(info(new(builder)).b)), newFile(10).set("k", "v").set("l", "w"), 10},
+		{"same", newFile(11).key(typeSetListpack, "k").strings("v"), newFile(11).key(typeSetListpack, "k").strings("v"), 11},
+	}
+	for _, c := range cases {
+		for _, file := range [][]byte{bytes.Clone(c.from.b), c.from.end()} {
+			if file[len(file)-9] != opEOF { // the first time, without a checksum
+				file = append(file, opEOF, 0, 0, 0, 0, 0, 0, 0, 0)
+			}
+			want := (&builder{bytes.Clone(c.to.b)}).end()
+			for _, window := range windows {
+				var out bytes.Buffer
+				sum, err := lower(newScanner(bytes.NewReader(file), Options{}, window), &out, c.version)
+				if err != nil || !bytes.Equal(out.Bytes(), want) {
+					t.Errorf("%s: %q, %v; want %q", c.name, out.Bytes(), err, want)
+					continue
+				}
+				again, err := NewScanner(bytes.NewReader(want), Options{}).Scan()
+				if err != nil {
+					t.Fatalf("%s: %v", c.name, err)
+				}
+				if sum.Bytes != again.Bytes || sum.CRC != again.CRC || sum.Version != again.Version || sum.Family != again.Family ||
+					sum.Checksum != again.Checksum || sum.SlotInfos != again.SlotInfos {
+					t.Errorf("%s: summary %+v, but the file holds %+v", c.name, sum, again)
+				}
+				if MinVersion(sum) > c.version {
+					t.Errorf("%s: MinVersion %d", c.name, MinVersion(sum))
+				}
+			}
+		}
+	}
+}
+
+func TestLowerRefuses(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name    string
+		file    []byte
+		version int
+		reason  string
+	}{
+		{"set, listpack", newFile(11).key(typeSetListpack, "k").strings("v").end(), 10, "set, listpack at offset 9 needs version 11"},
+		{"second of two", newFile(11).set("k", "v").key(typeHashListpack, "k").strings("v").end(), 9, "hash, listpack at offset 14 needs version 10"},
+		{"function", newFile(11).bytes(opFunction).strings("#!lua").end(), 9, "function library at offset 9 needs version 10"},
+		{"slot import", newFile(80).bytes(opSlotImport).strings("j").lengths(0).end(), 12, "slot import at offset 9 needs version 80"},
+		{"Valkey's hash", newFile(80).key(typeValkeyHash2, "k").lengths(0).end(), 12, "needs version 80"},
+		{"upwards", newFile(10).end(), 11, "version 10, less than 11"},
+		{"too low", newFile(10).end(), 8, "only 9 to 12"},
+		{"too high", newFile(80).end(), 80, "only 9 to 12"},
+	}
+	for _, c := range cases {
+		_, err := Lower(bytes.NewReader(c.file), io.Discard, c.version)
+		if !errors.Is(err, ErrCannotLower) || errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.reason)
+		}
+	}
+	good := newFile(11).set("k", strings.Repeat("v", 1000)).end()
+	good[100] ^= 1
+	if _, err := Lower(bytes.NewReader(good), io.Discard, 10); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a damaged file: %v", err)
+	}
+	good[100] ^= 1
+	broken := errors.New("broken")
+	for n := range 3 {
+		if _, err := Lower(bytes.NewReader(good), &breaking{n, broken}, 10); !errors.Is(err, broken) {
+			t.Errorf("write %d fails: %v", n, err)
+		}
+	}
+}
+
+// breaking fails its nth write.
+type breaking struct {
+	n   int
+	err error
+}
+
+func (b *breaking) Write(p []byte) (int, error) {
+	if b.n == 0 {
+		return 0, b.err
+	}
+	b.n--
+	return len(p), nil
+}
+
+// What MinVersion allows, Lower does, and nothing below.
+func TestMinVersionAgreesWithLower(t *testing.T) {
+	t.Parallel()
+	for _, smp := range samples() {
+		sum, err := NewScanner(bytes.NewReader(smp.file), Options{}).Scan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for version := lowestTarget; version <= min(sum.Version, newestRedis); version++ {
+			var out bytes.Buffer
+			_, err := Lower(bytes.NewReader(smp.file), &out, version)
+			if allowed := version >= MinVersion(sum); (err == nil) != allowed {
+				t.Errorf("%s to %d: %v, though MinVersion is %d", smp.name, version, err, MinVersion(sum))
+			}
+			if err == nil && sum.SlotInfos == 0 && body(out.Bytes()) != body(smp.file) {
+				t.Errorf("%s to %d: records changed", smp.name, version)
+			}
+		}
+	}
+}
