@@ -60,6 +60,7 @@ type KMSConfig struct {
 	AWSEndpoint  string `koanf:"aws_endpoint" help:"endpoint of AWS KMS, when it is not the public one"`
 	VaultAddress string `koanf:"vault_address" help:"URL of Vault or OpenBao"`
 	VaultToken   Secret `koanf:"vault_token" help:"token for it"`
+	DefaultKey   string `koanf:"default_key" help:"key of AWS KMS or Vault for requests that name none"`
 	VaultMount   string `koanf:"vault_mount" help:"mount of its Transit engine"`
 }
 

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// bar shows on a terminal how far long work is: share, rate and time left. Elsewhere it is silent.
+type bar struct {
+	mu    sync.Mutex
+	s     *session
+	what  string
+	start time.Time
+	shown time.Time
+	live  bool
+}
+
+func (s *session) progress(what string) *bar {
+	f, ok := s.err.(*os.File)
+	live := false
+	if ok && s.output == "table" {
+		info, err := f.Stat()
+		live = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return &bar{s: s, what: what, start: time.Now(), live: live}
+}
+
+// set draws the bar at most ten times a second. It may be called from any goroutine.
+func (b *bar) set(done, total int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.live || total <= 0 || time.Since(b.shown) < 100*time.Millisecond && done < total {
+		return
+	}
+	b.shown = time.Now()
+	const width = 30
+	full := int(width * done / total)
+	elapsed := time.Since(b.start).Seconds()
+	rate := float64(done) / max(elapsed, 0.001)
+	left := time.Duration(float64(total-done) / max(rate, 1) * float64(time.Second)).Round(time.Second)
+	fmt.Fprintf(b.s.err, "\r%s [%s%s] %3d%%  %s/s  %s left ", b.what, strings.Repeat("#", full), strings.Repeat(".", width-full),
+		100*done/total, bytes(int64(rate)), left)
+}
+
+// end removes the bar.
+func (b *bar) end() {
+	if b.live {
+		fmt.Fprint(b.s.err, "\r\033[K")
+	}
+}
