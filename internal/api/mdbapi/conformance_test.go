@@ -15,6 +15,7 @@ func TestAgainstSDK(t *testing.T) {
 	wiretest.Run(t, mdbapi.Service, func(endpoint string) any {
 		return memorydb.New(memorydb.Options{
 			Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: aws.AnonymousCredentials{}, Retryer: aws.NopRetryer{},
+			HTTPClient: wiretest.HTTPClient(),
 		})
 	})
 }

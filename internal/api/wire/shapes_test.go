@@ -48,5 +48,4 @@ var (
 	queryAPI = &API{Name: "test", Version: "2020-01-01", Protocol: Query, Namespace: "http://example.com/doc/"}
 	jsonAPI  = &API{Name: "test", Version: "2020-01-01", Protocol: JSON, TargetPrefix: "Test"}
 	opThing  = NewOp[thing, thing](queryAPI, "DoThing", "DoThingResult").Operation
-	opChain  = NewOp[chain, chain](queryAPI, "DoChain", "DoChainResult").Operation
 )
