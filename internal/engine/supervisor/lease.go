@@ -216,6 +216,16 @@ func (a Addresses) claim(l Lease, owner string) ([]*os.File, error) {
 	}
 }
 
+// keep renews an owner's lease, as directories for temporary files are swept of what looks old.
+func (a Addresses) keep(l Lease, owner string, now time.Time) {
+	for _, name := range l.Names {
+		if held, err := a.take([]string{name}, owner); err == nil {
+			closeAll(held)
+		}
+		os.Chtimes(filepath.Join(a.LeaseDir, name), now, now) // also while the engine holds it; another's cannot be touched
+	}
+}
+
 // release gives an address back, if it is still the owner's.
 func (a Addresses) release(l Lease, owner string) {
 	for _, name := range l.Names {
@@ -235,7 +245,7 @@ func (a Addresses) take(names []string, owner string) (held []*os.File, err erro
 		}
 	}()
 	for _, name := range names {
-		f, err := lockFile(filepath.Join(a.LeaseDir, name))
+		f, err := lockFile(filepath.Join(a.LeaseDir, name), 0o644)
 		if err != nil {
 			return held, err
 		}
@@ -266,11 +276,11 @@ func exists(path string) bool {
 }
 
 // lockFile opens, creating it if need be, and locks a file that others may remove meanwhile. errTaken: somebody has it.
-func lockFile(path string) (*os.File, error) {
+func lockFile(path string, perm os.FileMode) (*os.File, error) {
 	for range 100 {
 		f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
 		if errors.Is(err, fs.ErrNotExist) {
-			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
+			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, perm)
 			if errors.Is(err, fs.ErrExist) {
 				continue
 			}

@@ -25,8 +25,8 @@ func openLog(dir string) (*os.File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }
 
-// trimLogs keeps the logs of running engines bounded until Close.
-func (s *Supervisor) trimLogs() {
+// tend keeps the logs of running engines bounded and the leases fresh until Close.
+func (s *Supervisor) tend() {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
@@ -39,7 +39,20 @@ func (s *Supervisor) trimLogs() {
 			if err := trimLog(n.Dir, logLimit); err != nil {
 				s.opts.Log.Warn("engine log cannot be trimmed", "node", n.ID, "error", err)
 			}
+			s.keepLease(n.ID)
 		}
+	}
+}
+
+func (s *Supervisor) keepLease(id string) {
+	n, err := s.find(id)
+	if err != nil || !n.op.TryLock() {
+		return // next time
+	}
+	defer n.op.Unlock()
+	if n.present() == nil {
+		node := n.snapshot(s)
+		s.addr.keep(node.Lease, node.Dir, s.opts.Now())
 	}
 }
 

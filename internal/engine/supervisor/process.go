@@ -165,17 +165,16 @@ func reap(pid int) string {
 
 func (p *process) signal(sig unix.Signal) error {
 	raw, err := p.fd.SyscallConn()
-	if err != nil {
-		return err
+	if err == nil {
+		var serr error
+		if err = raw.Control(func(fd uintptr) { serr = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err == nil {
+			err = serr
+		}
 	}
-	var serr error
-	if err := raw.Control(func(fd uintptr) { serr = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err != nil {
-		return err
-	}
-	if errors.Is(serr, unix.ESRCH) {
+	if errors.Is(err, unix.ESRCH) || err != nil && !p.running() {
 		return nil // gone already
 	}
-	return serr
+	return err
 }
 
 func (p *process) running() bool {

@@ -87,7 +87,7 @@ func (s *Supervisor) PID(id string) int {
 func (s *Supervisor) locate(ctx context.Context, id string) (*identity, *os.File, error) {
 	dir := s.nodeDir(id)
 	for deadline := time.Now().Add(5 * time.Second); ; {
-		lock, err := lockFile(filepath.Join(dir, lockName))
+		lock, err := lockFile(filepath.Join(dir, lockName), 0o600)
 		leaders, others := inDirectory(dir)
 		if err == nil && len(leaders) == 0 {
 			return nil, lock, nil

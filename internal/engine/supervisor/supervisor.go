@@ -171,7 +171,15 @@ func New(o Options) (*Supervisor, error) {
 		}
 		s.nodes[e.Name()] = &node{rec: rec}
 	}
-	go s.trimLogs()
+	if len(s.nodes) > 0 {
+		if err := s.addr.prepare(); err != nil {
+			return nil, err
+		}
+	}
+	for id := range s.nodes {
+		s.keepLease(id)
+	}
+	go s.tend()
 	return s, nil
 }
 
