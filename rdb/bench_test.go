@@ -72,17 +72,21 @@ func BenchmarkScanFile(b *testing.B) {
 	if name == "" {
 		b.Skip("RDB_FILE names no file")
 	}
-	for b.Loop() {
-		f, err := os.Open(name)
-		if err != nil {
-			b.Fatal(err)
-		}
-		sum, err := NewScanner(f, Options{}).Scan()
-		f.Close()
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.SetBytes(sum.Bytes)
+	for mode, o := range map[string]Options{"plain": {}, "keys": {Keys: true, OnRecord: func(*Record) error { return nil }}} {
+		b.Run(mode, func(b *testing.B) {
+			for b.Loop() {
+				f, err := os.Open(name)
+				if err != nil {
+					b.Fatal(err)
+				}
+				sum, err := NewScanner(f, o).Scan()
+				f.Close()
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.SetBytes(sum.Bytes)
+			}
+		})
 	}
 }
 

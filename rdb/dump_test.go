@@ -314,7 +314,7 @@ func TestGoldenDumps(t *testing.T) {
 			}
 			for i := range file {
 				file[i] ^= 0x55
-				if _, err := NewScanner(bytes.NewReader(file), Options{}).Scan(); err == nil {
+				if _, err := newScanner(bytes.NewReader(file), Options{}, 4096).Scan(); err == nil {
 					t.Fatalf("byte %d xor 0x55 went unnoticed", i)
 				}
 				file[i] ^= 0x55
