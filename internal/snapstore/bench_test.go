@@ -83,7 +83,7 @@ func forCodecs(b *testing.B, run func(b *testing.B, c Codec)) {
 func BenchmarkWrite(b *testing.B) {
 	data := benchStream(b)
 	forCodecs(b, func(b *testing.B, c Codec) {
-		s := newStore(b, newBucket(b), Options{Codec: c})
+		s := New(newBucket(b), plainKeys{}, Options{Codec: c})
 		b.SetBytes(int64(len(data)))
 		for b.Loop() {
 			writeStream(b, s, "bench", data)
@@ -99,7 +99,7 @@ func BenchmarkWrite(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	data := benchStream(b)
 	forCodecs(b, func(b *testing.B, c Codec) {
-		s := newStore(b, newBucket(b), Options{Codec: c})
+		s := New(newBucket(b), plainKeys{}, Options{Codec: c})
 		m := writeStream(b, s, "bench", data)
 		key, err := s.Unlock(b.Context(), m)
 		if err != nil {
@@ -123,7 +123,7 @@ func BenchmarkRead(b *testing.B) {
 func BenchmarkVerify(b *testing.B) {
 	data := benchStream(b)
 	forCodecs(b, func(b *testing.B, c Codec) {
-		s := newStore(b, newBucket(b), Options{Codec: c})
+		s := New(newBucket(b), plainKeys{}, Options{Codec: c})
 		writeStream(b, s, "bench", data)
 		b.SetBytes(int64(len(data)))
 		for b.Loop() {

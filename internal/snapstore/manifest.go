@@ -203,14 +203,13 @@ func (s *Shard) check() error {
 	}
 	var sum int64
 	for i, p := range s.Parts {
-		last := i == len(s.Parts)-1
 		_, known := codecBytes[p.Codec]
 		switch {
 		case p.Number != i+1:
 			return fmt.Errorf("part %d where %d belongs", p.Number, i+1)
 		case !known:
 			return fmt.Errorf("part %d: codec %q", p.Number, p.Codec)
-		case !last && p.PlainBytes != partSize, p.PlainBytes < 0, p.PlainBytes > partSize, last && i > 0 && p.PlainBytes == 0:
+		case p.PlainBytes < 0, p.PlainBytes > partSize, p.PlainBytes == 0 && len(s.Parts) > 1:
 			return fmt.Errorf("part %d: %d bytes of stream", p.Number, p.PlainBytes)
 		case p.StoredBytes < minStored, p.StoredBytes > maxStored:
 			return fmt.Errorf("part %d: %d stored bytes", p.Number, p.StoredBytes)

@@ -11,7 +11,7 @@ const FormatVersion = 1
 const (
 	segmentSize = 1 << 20  // of sealed bytes
 	blockSize   = 1 << 20  // of stream bytes, compressed by themselves
-	partSize    = 64 << 20 // of stream bytes, the most in one part; every part but the last is full
+	partSize    = 64 << 20 // of stream bytes, the most in one part
 	maxShards   = 1024
 	maxParts    = 1 << 20 // of one shard: 64 TiB
 

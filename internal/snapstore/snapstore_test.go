@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -59,11 +58,15 @@ func newBucket(t testing.TB) blob.Bucket {
 	return b
 }
 
-// newStore is a store without scanners, so that any bytes are a stream.
+// smallPart keeps tests small; TestFullSize has parts as they are.
+const smallPart = 3 * blockSize
+
+// newStore is a store with small parts.
 func newStore(t testing.TB, b blob.Bucket, o Options) *Store {
 	t.Helper()
-	o.Scan = maps.Clone(o.Scan)
-	return New(b, plainKeys{map[string]bool{}}, o)
+	s := New(b, plainKeys{map[string]bool{}}, o)
+	s.part = smallPart
+	return s
 }
 
 // stream makes n bytes that compress somewhat, the same for the same seed.
@@ -149,10 +152,7 @@ func read(t testing.TB, s *Store, m *Manifest, shard string) ([]byte, error) {
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, codec := range []Codec{"", None, S2, Zstd} {
-		for _, n := range []int{0, 1, blockSize - 1, blockSize, blockSize + 1, partSize - 1, partSize, partSize + 1, 2*partSize + 12345} {
-			if n > blockSize+1 && codec != S2 && testing.Short() {
-				continue
-			}
+		for _, n := range []int{0, 1, blockSize - 1, blockSize, blockSize + 1, smallPart - 1, smallPart, smallPart + 1, 2*smallPart + 12345} {
 			t.Run(fmt.Sprintf("%s/%d", codec, n), func(t *testing.T) {
 				s := newStore(t, newBucket(t), Options{Codec: codec})
 				data := stream(uint64(n), n)
@@ -161,7 +161,7 @@ func TestRoundTrip(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if want := max(1, (n+partSize-1)/partSize); len(m.Shards[0].Parts) != want {
+				if want := max(1, (n+smallPart-1)/smallPart); len(m.Shards[0].Parts) != want {
 					t.Errorf("%d parts, want %d", len(m.Shards[0].Parts), want)
 				}
 				got, err := read(t, s, m, "0001")
@@ -173,6 +173,21 @@ func TestRoundTrip(t *testing.T) {
 					t.Fatalf("%+v, %v", rep, err)
 				}
 			})
+		}
+	}
+}
+
+func TestFullSize(t *testing.T) {
+	t.Parallel()
+	s := New(newBucket(t), plainKeys{}, Options{Codec: S2})
+	for i, n := range []int{partSize, partSize + 1} {
+		data := stream(uint64(n), n)
+		m, _ := put(t, s, fmt.Sprint("s", i), map[string][]byte{"0001": data})
+		if parts := m.Shards[0].Parts; len(parts) != 1+i || parts[0].PlainBytes != partSize {
+			t.Errorf("%d bytes: parts %+v", n, parts)
+		}
+		if got, err := read(t, s, m, "0001"); err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("%d bytes of %d, %v", len(got), n, err)
 		}
 	}
 }

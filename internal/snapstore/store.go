@@ -63,11 +63,12 @@ type Store struct {
 	keys   kms.Provider
 	o      Options
 	active atomic.Int64 // shards being written now: they share the processors
+	part   int64        // stream bytes of a full part, whole blocks; tests take less than partSize
 }
 
 // New makes a store on a bucket; keys wraps its data keys.
 func New(bucket blob.Bucket, keys kms.Provider, o Options) *Store {
-	return &Store{bucket: bucket, keys: keys, o: o}
+	return &Store{bucket: bucket, keys: keys, o: o, part: partSize}
 }
 
 const (

@@ -165,7 +165,7 @@ func (w *ShardWriter) submit(end bool) {
 	w.cur = nil
 	w.inPart += int64(len(b.in))
 	b.part, b.codec, b.end = w.part, w.codec, end
-	b.endPart = end || w.inPart == partSize
+	b.endPart = end || w.inPart >= w.c.s.part
 	w.work <- b
 	w.order <- b
 	if b.endPart && !end {
