@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyframe/keyframe/internal/engine"
+)
+
+// Every step works; how fast is not for a test to say.
+func TestRunMeasuresAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var out, log bytes.Buffer
+	extra := func(ctx context.Context, s *Stage) ([]Row, error) {
+		nothing := func(context.Context) error { return nil }
+		row, err := s.Compare(ctx, Measure{Name: "an extra row", AnchorName: "nothing", Anchor: nothing, Ours: nothing})
+		return []Row{row}, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := Run(ctx, &out, Options{Engine: engine.Redis, Bytes: 3 << 20, Runs: 2, Dir: dir, Log: &log}, extra); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	for _, want := range []string{"redis-cli --rdb /dev/null", "redis-check-rdb", "cp and fsync", "an extra row", "at most 1.15"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &out)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestRunFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := Run(ctx, &bytes.Buffer{}, Options{Dir: dir}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	times := Times{5 * time.Second, time.Second, 2 * time.Second}
+	if times.Median() != 2*time.Second || times[:2].Median() != time.Second {
+		t.Errorf("medians %v and %v", times.Median(), times[:2].Median())
+	}
+	r := Row{OurTime: times, AnchorTime: Times{4 * time.Second}}
+	if r.Ratio() != 0.5 {
+		t.Errorf("ratio %v", r.Ratio())
+	}
+}
