@@ -40,7 +40,12 @@ type Writer struct {
 	f    *os.File
 	sum  hash.Hash
 	done bool
+
+	started int64 // bytes that the disk was told to begin on
 }
+
+// writebackStep is how many bytes gather before the disk is told to begin on them.
+const writebackStep = 8 << 20
 
 // Create begins an object whose bytes come from this process, such as an export. For speed no MD5 is computed: the ETag is random
 // with "-1" at its end, the form of an object that was uploaded in one part, whose ETag need not be an MD5 either. Readers can verify
@@ -104,6 +109,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	n, err := w.f.Write(p)
 	w.o.Size += int64(n)
+	if w.o.Size-w.started >= writebackStep {
+		startWriteback(w.f, w.started, w.o.Size-w.started)
+		w.started = w.o.Size
+	}
 	if w.sum != nil {
 		w.sum.Write(p[:n])
 	}
