@@ -294,6 +294,72 @@ func TestStopKillsWhatDoesNotListen(t *testing.T) {
 	}
 }
 
+// What is in a node's directory by chance is neither taken for the engine nor harmed, and does not stand in the way.
+func TestBystanderIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	ctx := kftest.Context(t)
+	s := kftest.Supervisor(t, supervisor.Options{})
+	n := run(t, s, spec(t, "n", engine.Valkey))
+	by := exec.Command("cat")
+	by.Dir = n.Dir
+	by.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // as a shell does
+	in, err := by.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := by.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(ctx, "n"); err != nil {
+		t.Error(err)
+	}
+	if err := s.Start(ctx, "n"); err != nil {
+		t.Error(err)
+	}
+	if err := s.Remove(ctx, "n"); err != nil {
+		t.Error(err)
+	}
+	in.Close()
+	if err := by.Wait(); err != nil {
+		t.Errorf("the bystander ended: %v", err)
+	}
+}
+
+// A child of a dead engine must not keep the node from starting.
+func TestOrphanedChildIsEnded(t *testing.T) {
+	t.Parallel()
+	ctx := kftest.Context(t)
+	deaths := make(chan supervisor.Death, 1)
+	s := kftest.Supervisor(t, supervisor.Options{OnDeath: func(d supervisor.Death) { deaths <- d }})
+	sp := spec(t, "n", engine.Valkey)
+	sp.Parameters = map[string]string{"rdb-key-save-delay": "10000000"} // a child that takes ten seconds for each key
+	run(t, s, sp)
+	c, err := s.Admin(ctx, "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Pipeline(ctx, []string{"MSET", "a", "1", "b", "2"}, []string{"BGSAVE"}); err != nil {
+		t.Fatal(err)
+	}
+	kftest.Eventually(t, "the child", func() error {
+		info, err := c.Info(ctx, "persistence")
+		if err == nil && info["rdb_bgsave_in_progress"] != "1" {
+			err = errors.New("it has not started")
+		}
+		return err
+	})
+	syscall.Kill(s.PID("n"), syscall.SIGKILL)
+	kftest.Receive(t, "the engine's death", deaths)
+	if err := s.Start(ctx, "n"); err != nil {
+		t.Fatal(err)
+	}
+	kftest.Guard(t, s.PID("n"))
+	if err := s.WaitReady(ctx, "n", nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRemoveLeavesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := kftest.Context(t)

@@ -71,9 +71,9 @@ func (id identity) alive() bool {
 	return err == nil && now == id
 }
 
-// inDirectory lists the live processes whose working directory is dir: the engine, which leads its session, and others,
-// such as a child that writes a snapshot.
-func inDirectory(dir string) (leaders, others []int) {
+// holders lists the live processes that work in a node's directory and hold its lock: the engine, which leads its session,
+// and others, such as a child that writes a snapshot. A person's shell in the directory is none of them.
+func holders(dir string) (leaders, others []int) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, nil
@@ -83,7 +83,7 @@ func inDirectory(dir string) (leaders, others []int) {
 		if err != nil {
 			continue
 		}
-		if cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd")); err != nil || cwd != dir {
+		if cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd")); err != nil || cwd != dir || !holds(pid, filepath.Join(dir, lockName)) {
 			continue
 		}
 		st, err := readStat(pid)
@@ -96,6 +96,21 @@ func inDirectory(dir string) (leaders, others []int) {
 		}
 	}
 	return leaders, others
+}
+
+// holds tells whether a process has a file open.
+func holds(pid int, path string) bool {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && target == path {
+			return true
+		}
+	}
+	return false
 }
 
 // process is a live or ended engine process.

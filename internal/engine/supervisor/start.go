@@ -88,16 +88,10 @@ func (s *Supervisor) locate(ctx context.Context, id string) (*identity, *os.File
 	dir := s.nodeDir(id)
 	for deadline := time.Now().Add(5 * time.Second); ; {
 		lock, err := lockFile(filepath.Join(dir, lockName), 0o600)
-		leaders, others := inDirectory(dir)
-		if err == nil && len(leaders) == 0 {
-			return nil, lock, nil
+		if !errors.Is(err, errTaken) {
+			return nil, lock, err
 		}
-		if lock != nil {
-			lock.Close()
-		}
-		if err != nil && !errors.Is(err, errTaken) {
-			return nil, nil, err
-		}
+		leaders, others := holders(dir)
 		switch len(leaders) {
 		case 1:
 			p, err := identify(leaders[0])
