@@ -1,22 +1,44 @@
 package elasticache
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/keyframe/keyframe/internal/api/coverage"
+	"github.com/keyframe/keyframe/internal/api/ecapi"
 	"github.com/keyframe/keyframe/internal/api/wire"
 )
 
-// unserved says why an operation is not served: those that have no meaning on one's own machines never will be.
-func unserved(op *wire.Operation) string {
-	for part, why := range map[string]string{
-		"GlobalReplicationGroup": "a global datastore spans regions, and this server is one place",
-		"ReservedCacheNode":      "there is nothing to reserve on one's own machines",
-		"CacheSecurityGroup":     "cache security groups belong to EC2-Classic, which is no more",
-		"Migration":              "restore an exported RDB file instead",
-	} {
-		if strings.Contains(op.Name, part) {
-			return why
+// pointless are operations that have no meaning on one's own machines, by a part of their names.
+var pointless = []struct{ part, why string }{
+	{"GlobalReplicationGroup", "a global datastore spans regions, and a server is one place"},
+	{"PurchaseReserved", "there is nothing to reserve on one's own machines"},
+	{"CacheSecurityGroup", "cache security groups belong to EC2-Classic, which is no more"},
+	{"Migration", "export the data as an RDB file and restore that instead"},
+}
+
+// decide says what becomes of an operation without a route, and why.
+func decide(op *wire.Operation) coverage.Op {
+	for _, p := range pointless {
+		if strings.Contains(op.Name, p.part) {
+			return coverage.Op{Name: op.Name, Status: coverage.Unsupported, Reason: p.why}
 		}
 	}
-	return "this version serves serverless caches and their snapshots"
+	return coverage.Op{Name: op.Name, Status: coverage.NotYet, Reason: "this version serves serverless caches and their snapshots"}
+}
+
+func unserved(op *wire.Operation) string { return decide(op).Reason }
+
+// Decisions says of every operation of the API what becomes of it.
+func Decisions() []coverage.Op {
+	served := New(nil).Routes()
+	var all []coverage.Op
+	for _, op := range ecapi.Service.Operations {
+		if slices.Contains(served, op.Name) {
+			all = append(all, coverage.Op{Name: op.Name, Status: coverage.Served})
+			continue
+		}
+		all = append(all, decide(op))
+	}
+	return all
 }
