@@ -27,21 +27,29 @@ type machine struct {
 	ended map[string]State
 	held  map[string]*hold // the valid lease of a job
 	all   []*hold
+	hooks map[string]int // runs of OnDiscard
 }
 
 func TestTransitions(t *testing.T) {
 	t.Parallel()
+	db, err := metastore.Open(context.Background(), filepath.Join(t.TempDir(), "meta.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
 	rapid.Check(t, func(rt *rapid.T) {
-		db, err := metastore.Open(context.Background(), filepath.Join(t.TempDir(), metastore.NewID(time.Now())+".db"))
-		if err != nil {
+		if err := db.Update(context.Background(), func(tx *metastore.Tx) error {
+			_, err := tx.Exec(`DELETE FROM jobs`)
+			return err
+		}); err != nil {
 			rt.Fatal(err)
 		}
-		defer db.Close()
-		m := &machine{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), subj: map[string]string{}, ended: map[string]State{}, held: map[string]*hold{}}
+		m := &machine{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), subj: map[string]string{}, ended: map[string]State{}, held: map[string]*hold{}, hooks: map[string]int{}}
 		m.q = New(db, Options{Owner: "host", Logger: quiet, Clock: func() time.Time { return m.now }, MaxCrashes: 4,
 			Backoff: func(n int) time.Duration { return time.Duration(n) * time.Second }})
 		m.q.Register("k", Kind{Run: func(context.Context, *Running) error { return nil }, OnDiscard: func(ctx context.Context, tx *metastore.Tx, j Job, err error) error {
-			return count(tx, "discarded "+j.ID)
+			m.hooks[j.ID]++
+			return nil
 		}})
 		rt.Repeat(map[string]func(*rapid.T){
 			"enqueue": m.enqueue, "take": m.take, "settle": m.settle, "crash": m.crash, "renew": m.renew, "stale": m.useStale,
@@ -207,10 +215,17 @@ func (m *machine) update(rt *rapid.T, fn func(*metastore.Tx) error) {
 // check compares every job with the model.
 func (m *machine) check(rt *rapid.T) {
 	if err := m.q.db.View(context.Background(), func(tx *metastore.Tx) error {
-		for _, id := range m.order {
-			j, err := Get(tx, id)
-			if err != nil {
-				return err
+		jobs, err := List(tx, Filter{})
+		if err != nil {
+			return err
+		}
+		if len(jobs) != len(m.order) {
+			return fmt.Errorf("%d jobs of %d are there", len(jobs), len(m.order))
+		}
+		for i, j := range jobs {
+			id := m.order[len(m.order)-1-i]
+			if id != j.ID {
+				return fmt.Errorf("%s is where %s should be", j.ID, id)
 			}
 			h := m.held[id]
 			switch {
@@ -223,12 +238,8 @@ func (m *machine) check(rt *rapid.T) {
 			case j.Attempt > j.MaxAttempts, j.Attempt < 0, j.Crashes > m.q.o.MaxCrashes:
 				return fmt.Errorf("tried too often: %+v", j)
 			}
-			hooks, _, err := tx.Setting("discarded " + id)
-			if err != nil {
-				return err
-			}
-			if gone := j.State == StateDiscarded || j.State == StateCancelled; gone != (hooks == "1") {
-				return fmt.Errorf("the hook ran %q times for %+v", hooks, j)
+			if gone := j.State == StateDiscarded || j.State == StateCancelled; gone != (m.hooks[id] == 1) {
+				return fmt.Errorf("the hook ran %d times for %+v", m.hooks[id], j)
 			}
 		}
 		return nil
