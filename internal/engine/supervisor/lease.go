@@ -60,7 +60,10 @@ type Lease struct {
 	Names   []string
 }
 
-var errTaken = errors.New("address is taken")
+var (
+	errTaken = errors.New("address is taken")
+	errHeld  = fmt.Errorf("%w by a process that runs", errTaken) // the lock itself, not only the name in it
+)
 
 // acquire finds an address that nobody on this machine has, and writes owner, the node's directory, into its lease.
 // The search starts at a place that follows from the owner: an address is not reused at once by the next cache.
@@ -207,7 +210,7 @@ func (a Addresses) claim(l Lease, owner string) ([]*os.File, error) {
 	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		held, err := a.take(l.Names, owner)
 		// A process that is just being forked holds copies of our locks for a moment.
-		if !errors.Is(err, errTaken) || time.Now().After(deadline) {
+		if !errors.Is(err, errHeld) || time.Now().After(deadline) {
 			if err != nil {
 				err = fmt.Errorf("address %s port %d: %w", l.Address, l.Port, err)
 			}
@@ -229,7 +232,7 @@ func (a Addresses) keep(l Lease, owner string, now time.Time) {
 // release gives an address back, if it is still the owner's.
 func (a Addresses) release(l Lease, owner string) {
 	for _, name := range l.Names {
-		if held, err := a.take([]string{name}, owner); err == nil {
+		if held, err := a.claim(Lease{Names: []string{name}}, owner); err == nil {
 			os.Remove(filepath.Join(a.LeaseDir, name))
 			closeAll(held)
 		}
@@ -294,7 +297,7 @@ func lockFile(path string, perm os.FileMode) (*os.File, error) {
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			f.Close()
 			if errors.Is(err, unix.EWOULDBLOCK) {
-				return nil, fmt.Errorf("%w by a process that runs", errTaken)
+				return nil, errHeld
 			}
 			return nil, err
 		}

@@ -43,13 +43,15 @@ func readStat(pid int) (stat, error) {
 // parseStat reads /proc/PID/stat. The name in parentheses may hold anything, so fields count from the last one.
 func parseStat(b []byte) (stat, error) {
 	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 20 || len(f[0]) != 1 {
+	if len(f) < 20 || len(f[0]) != 1 || !letter(f[0][0]) {
 		return stat{}, fmt.Errorf("process status %.80q is malformed", b)
 	}
 	session, err1 := strconv.Atoi(string(f[3]))
 	start, err2 := strconv.ParseUint(string(f[19]), 10, 64)
 	return stat{state: f[0][0], session: session, start: start}, errors.Join(err1, err2)
 }
+
+func letter(c byte) bool { c |= 0x20; return c >= 'a' && c <= 'z' }
 
 func (s stat) dead() bool { return s.state == 'Z' || s.state == 'X' }
 
