@@ -106,6 +106,7 @@ type Cache struct {
 	DailySnapshotTime string // "hh:mm" UTC; empty when none was given
 	Endpoint          Endpoint
 	TLS               bool
+	Restarts          int // times its engine came back empty: a snapshot asked for before does not show what is there after
 
 	// RestoreFrom are the ARNs that the cache was created from: one snapshot, or S3 objects.
 	RestoreFrom []string `json:",omitempty"`

@@ -142,6 +142,13 @@ func (w *Worker) cut(ctx context.Context, r *job.Running, node supervisor.Node, 
 func (w *Worker) sourceNode(ctx context.Context, s *resource.Snapshot) (node supervisor.Node, tags []resource.Tag, err error) {
 	var nodes []*resource.Node
 	err = w.DB.View(ctx, func(tx *metastore.Tx) (err error) {
+		cache, err := tx.CacheByID(s.Source.ID)
+		if err != nil {
+			return err
+		}
+		if cache.Restarts != s.Source.Restarts {
+			return job.Cancel(errors.New("the engine ended after the snapshot was asked for, and the data that was to be kept is lost"))
+		}
 		if nodes, err = tx.NodesOf(s.Source.ID); err != nil {
 			return err
 		}

@@ -92,5 +92,8 @@ func (w *Worker) deleteCacheFailed(tx *metastore.Tx, j job.Job, t resource.Delet
 	if err := tx.UpdateCache(cache); err != nil {
 		return err
 	}
+	if err := w.recoverAll(tx, cache.ID); err != nil {
+		return err
+	}
 	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Failed to delete cache %s: %v.", cache.Name, cause)
 }

@@ -139,5 +139,8 @@ func (w *Worker) modifyCacheFailed(tx *metastore.Tx, _ job.Job, t resource.Modif
 	if err := tx.UpdateCache(cache); err != nil {
 		return err
 	}
+	if err := w.recoverAll(tx, cache.ID); err != nil {
+		return err
+	}
 	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Failed to update cache %s: %v.", cache.Name, cause)
 }

@@ -61,10 +61,7 @@ func (w *Worker) Died(d supervisor.Death) {
 			if err := w.tell(tx, cache.Scope, ofCache, cache.Name, "The engine of cache %s ended unexpectedly (%s) and is being restarted.", cache.Name, d.Status); err != nil {
 				return err
 			}
-			spec := job.NewSpec(resource.TaskRecoverNode, cache.ID, resource.RecoverNodeTask{CacheID: cache.ID, NodeID: n.ID})
-			spec.MaxAttempts = 1000
-			_, err = w.Queue.Enqueue(tx, spec)
-			return err
+			return w.enqueueRecovery(tx, n)
 		}
 		return nil
 	})
@@ -79,13 +76,35 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 	if err != nil {
 		return done(err)
 	}
+	var begun restarting
+	again, err := r.Load(&begun)
+	if err != nil {
+		return err
+	}
 	alive, err := w.Engines.Adopt(ctx, t.NodeID)
 	if err != nil {
 		return err
 	}
-	if alive {
-		return nil // restarted by an earlier run of this job, or by one for the same death
+	if alive && !again {
+		return nil // it was restarted for another report of the same death
 	}
+	if !again {
+		err := r.Update(ctx, func(tx *metastore.Tx) error {
+			cache, err := cacheIn(tx, t.CacheID, resource.CacheAvailable, resource.CacheModifying)
+			if err != nil {
+				return err
+			}
+			cache.Restarts++
+			if err := tx.UpdateCache(cache); err != nil {
+				return err
+			}
+			return r.SaveIn(tx, restarting{true})
+		})
+		if err != nil {
+			return done(err)
+		}
+	}
+	failpoint.Hit("recover-node.counted")
 	if err := w.Engines.Start(ctx, t.NodeID); err != nil {
 		return err
 	}
@@ -100,4 +119,28 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 		return w.tell(tx, cache.Scope, ofCache, cache.Name,
 			"The engine of cache %s was restarted. It has no replica and no append-only file: it returned empty. Restore a snapshot to get data back.", cache.Name)
 	})
+}
+
+// restarting is the checkpoint of a recovery: the restart is counted, and a process that runs now may be ours.
+type restarting struct{ Counted bool }
+
+// recoverAll orders a look at all nodes of a cache that is given back to its user: those that died meanwhile are restarted.
+func (w *Worker) recoverAll(tx *metastore.Tx, cacheID string) error {
+	nodes, err := tx.NodesOf(cacheID)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if err := w.enqueueRecovery(tx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Worker) enqueueRecovery(tx *metastore.Tx, n *resource.Node) error {
+	spec := job.NewSpec(resource.TaskRecoverNode, n.CacheID, resource.RecoverNodeTask{CacheID: n.CacheID, NodeID: n.ID})
+	spec.MaxAttempts = 1000
+	_, err := w.Queue.Enqueue(tx, spec)
+	return err
 }
