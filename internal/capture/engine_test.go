@@ -154,7 +154,7 @@ func TestSlowWriterDoesNotHoldTheEngine(t *testing.T) {
 		t.Run("diskless "+diskless, func(t *testing.T) {
 			t.Parallel()
 			n := kftest.Engine(t, engine.Valkey, kftest.Parameter("repl-diskless-sync", diskless))
-			fill(t, n, 40<<20)
+			fill(t, n, 24<<20)
 			want := digest(t, n)
 			dir := t.TempDir()
 			go1 := make(chan struct{})
@@ -185,7 +185,7 @@ func TestSlowWriterDoesNotHoldTheEngine(t *testing.T) {
 			if r.err != nil {
 				t.Fatal(r.err)
 			}
-			if r.Spooled < 30<<20 {
+			if r.Spooled < 12<<20 {
 				t.Errorf("only %d bytes were spooled", r.Spooled)
 			}
 			if got := digest(t, loaded(t, n, out.Bytes())); got != want {

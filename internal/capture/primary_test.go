@@ -225,7 +225,7 @@ func TestCutAndDamagedLinkToARealEngine(t *testing.T) {
 	_, rdbBytes := capture(t, source(t, n), Options{})
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for i := range 10 {
-		at, flip := 2000+rnd.Int64N(int64(len(rdbBytes))-2000), i%2 == 0
+		at, bit, flip := 2000+rnd.Int64N(int64(len(rdbBytes))-2000), byte(1)<<rnd.IntN(8), i%2 == 0
 		src := source(t, n)
 		src.Address = proxy(t, n.Addr(), func(c net.Conn, e io.Reader) {
 			io.CopyN(c, e, at)
@@ -234,7 +234,7 @@ func TestCutAndDamagedLinkToARealEngine(t *testing.T) {
 			}
 			b := []byte{0}
 			io.ReadFull(e, b)
-			b[0] ^= 1 << rnd.IntN(8)
+			b[0] ^= bit
 			c.Write(b)
 			io.Copy(c, e)
 		})

@@ -192,9 +192,9 @@ func (p *pipeline) skip(depth int) error {
 	if err != nil {
 		return err
 	}
-	line = bytes.TrimRight(line, "\r\n")
-	if len(line) == 0 || depth > 4 {
-		return errors.New("malformed reply")
+	line, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok || len(line) == 0 || depth > 4 {
+		return fmt.Errorf("malformed reply %.40q", line)
 	}
 	switch line[0] {
 	case '+', ':':
