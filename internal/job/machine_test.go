@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -32,7 +31,7 @@ type machine struct {
 
 func TestTransitions(t *testing.T) {
 	t.Parallel()
-	db, err := metastore.Open(context.Background(), filepath.Join(t.TempDir(), "meta.db"))
+	db, err := metastore.Open(context.Background(), place(t))
 	if err != nil {
 		t.Fatal(err)
 	}

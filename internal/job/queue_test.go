@@ -2,9 +2,13 @@ package job
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -34,8 +38,9 @@ type plane struct {
 // bubble runs a test in fake time: the clock jumps when everything waits, so that no test sleeps and none depends on the machine's pace.
 func bubble(t *testing.T, test func(p plane)) {
 	t.Parallel()
+	at := place(t)
 	synctest.Test(t, func(t *testing.T) {
-		db, err := metastore.Open(t.Context(), filepath.Join(t.TempDir(), "meta.db"))
+		db, err := metastore.Open(t.Context(), at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,6 +49,43 @@ func bubble(t *testing.T, test func(p plane)) {
 			t.Error(err)
 		}
 	})
+}
+
+// place is where a fresh metastore can be: a file, or a schema of the PostgreSQL that KEYFRAME_TEST_POSTGRES names.
+func place(t *testing.T) string {
+	server := os.Getenv("KEYFRAME_TEST_POSTGRES")
+	if server == "" {
+		return filepath.Join(t.TempDir(), "meta.db")
+	}
+	do := func(statement string) {
+		t.Helper()
+		db, err := sql.Open("pgx", server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.Exec(statement); err != nil {
+			t.Error(err)
+		}
+	}
+	schema := fmt.Sprintf("t%x", rand.Uint64())
+	do("CREATE SCHEMA " + schema)
+	t.Cleanup(func() { do("DROP SCHEMA " + schema + " CASCADE") })
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	db, err := metastore.Open(t.Context(), u.String()) // waits for the lock of migrations in real time
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	return u.String()
 }
 
 var quiet = slog.New(slog.DiscardHandler)

@@ -61,6 +61,9 @@ func dialPostgres(dsn string) (*sql.DB, error) {
 
 // migratePostgres lets several processes start at once: the first to take the lock migrates.
 func migratePostgres(ctx context.Context, db *sql.DB) error {
+	if checkSchema(ctx, goose.DialectPostgres, db) == nil {
+		return nil // nothing to do, so nobody to wait for
+	}
 	if err := makeCollation(ctx, db); err != nil {
 		return err
 	}
