@@ -49,16 +49,36 @@ func Open(root string) (*Bucket, error) {
 	if err := sweep(all); err != nil {
 		return nil, fmt.Errorf("sweep object store: %w", err)
 	}
-	temp := filepath.Join(all, rand.Text())
-	lock, err := lockFile(temp + ".lock")
+	temp, lock, err := claim(all)
 	if err != nil {
 		return nil, fmt.Errorf("open object store: %w", err)
 	}
-	if err := os.Mkdir(temp, 0o700); err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("open object store: %w", err)
-	}
 	return &Bucket{root: root, temp: temp, lock: lock, known: map[string]bool{}}, nil
+}
+
+// claim makes a directory of unfinished objects that belongs to this process. A sweep that runs at the same moment may take
+// the lock file between its making and its locking: then another is made.
+func claim(all string) (temp string, lock *os.File, err error) {
+	for range 20 {
+		temp = filepath.Join(all, rand.Text())
+		lock, err = lockFile(temp + ".lock")
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			continue
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		mine, serr := lock.Stat()
+		there, err := os.Stat(temp + ".lock")
+		if serr == nil && err == nil && os.SameFile(mine, there) {
+			if err = os.Mkdir(temp, 0o700); err != nil {
+				lock.Close()
+			}
+			return temp, lock, err
+		}
+		lock.Close()
+	}
+	return "", nil, errors.New("no lock could be had: are many processes starting at once?")
 }
 
 // Close gives up the directory of unfinished objects. Writers that are still open fail.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/keyframe/keyframe/internal/blob"
@@ -149,5 +150,29 @@ func TestListRefusesEscape(t *testing.T) {
 	b := open(t)
 	if err := b.List(t.Context(), "../", func(blob.Info) error { return nil }); !errors.Is(err, blob.ErrInvalidKey) {
 		t.Fatalf("%v, want ErrInvalidKey", err)
+	}
+}
+
+func TestManyOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			b, err := disk.Open(root)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer b.Close()
+			if err := blob.Put(t.Context(), b, "k", []byte("x"), blob.CreateOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	entries, err := os.ReadDir(filepath.Join(root, ".tmp"))
+	if err != nil || len(entries) != 0 {
+		t.Fatal(entries, err)
 	}
 }
