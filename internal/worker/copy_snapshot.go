@@ -19,6 +19,7 @@ func (w *Worker) copySnapshot(ctx context.Context, r *job.Running, t resource.Co
 	if err != nil {
 		return done(err)
 	}
+	failpoint.Hit("copy-snapshot.begun")
 	m, err := w.Store.ReadManifest(ctx, target.ID)
 	if errors.Is(err, blob.ErrNotFound) {
 		m, err = w.copyManifest(ctx, t.SourceID, target)

@@ -98,6 +98,7 @@ func (w *Worker) place(ctx context.Context, r *job.Running, cache *resource.Cach
 	if err != nil {
 		return placed, err
 	}
+	failpoint.Hit("create-cache.created")
 	at := placed.Endpoint()
 	if node.Address == at.Address && node.Port == at.Port {
 		return placed, nil
@@ -136,6 +137,7 @@ func (w *Worker) admit(ctx context.Context, cache *resource.Cache, nodeID string
 		if err := w.Engines.RemoveData(ctx, nodeID); err != nil {
 			return err
 		}
+		failpoint.Hit("create-cache.unlinked")
 	}
 	return w.Engines.SetMaxMemory(ctx, nodeID, limit)
 }

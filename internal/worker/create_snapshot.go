@@ -91,6 +91,7 @@ func (w *Worker) capture(ctx context.Context, r *job.Running, s *resource.Snapsh
 		shard.Abort()
 		return nil, err
 	}
+	failpoint.Hit("create-snapshot.cut")
 	stored, err := shard.Close()
 	if err != nil {
 		return nil, err

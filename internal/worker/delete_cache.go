@@ -17,6 +17,7 @@ func (w *Worker) deleteCache(ctx context.Context, r *job.Running, t resource.Del
 	if err != nil {
 		return done(err)
 	}
+	failpoint.Hit("delete-cache.begun")
 	if t.FinalSnapshotID != "" {
 		if err := done(w.takeSnapshot(ctx, r, t.FinalSnapshotID, r.Update)); err != nil {
 			return fmt.Errorf("final snapshot: %w", err)

@@ -16,6 +16,7 @@ func (w *Worker) deleteSnapshot(ctx context.Context, r *job.Running, t resource.
 	if err != nil {
 		return done(err)
 	}
+	failpoint.Hit("delete-snapshot.begun")
 	if err := w.Store.DeleteManifest(ctx, s.ID); err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ func (w *Worker) modifyCache(ctx context.Context, r *job.Running, t resource.Mod
 			return err
 		}
 	}
+	failpoint.Hit("modify-cache.limited")
 	return r.Close(ctx, func(tx *metastore.Tx) error {
 		cache, err := cacheIn(tx, t.CacheID, resource.CacheModifying)
 		if err != nil {
@@ -70,14 +71,14 @@ func (w *Worker) upgrade(ctx context.Context, r *job.Running, nodeID string, t r
 	if err != nil {
 		return "", err
 	}
-	if node.Binary == choice.Binary {
-		return choice.FullVersion, nil // another major version on the same binary
-	}
 	path := w.Engines.DataPath(nodeID)
 	var before moving
 	saved, err := r.Load(&before)
 	if err != nil {
 		return "", err
+	}
+	if !saved && node.Binary == choice.Binary {
+		return choice.FullVersion, nil // another major version on the same binary
 	}
 	if !saved {
 		if err := w.Engines.SaveAndStop(ctx, nodeID); err != nil {
@@ -95,6 +96,7 @@ func (w *Worker) upgrade(ctx context.Context, r *job.Running, nodeID string, t r
 	if err := w.Engines.SetBinary(nodeID, choice.Binary); err != nil {
 		return "", err
 	}
+	failpoint.Hit("modify-cache.switched")
 	if err := w.Engines.Start(ctx, nodeID); err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/keyframe/keyframe/internal/engine/supervisor"
 	"github.com/keyframe/keyframe/internal/failpoint"
@@ -36,14 +37,17 @@ func (w *Worker) Adopt(ctx context.Context) error {
 			w.Log.Error("cannot take over an engine", "cache", cache.Name, "node", n.ID, "err", err)
 			fallthrough
 		case !alive:
-			w.Died(supervisor.Death{ID: n.ID, Status: "found dead when the server started"})
+			// An engine that was to be replaced by another has ended as its job wanted: nothing to tell of.
+			w.lost(supervisor.Death{ID: n.ID, Status: "found dead when the server started"}, cache.Status == resource.CacheAvailable)
 		}
 	}
 	return nil
 }
 
 // Died orders the restart of a node whose process ended unexpectedly.
-func (w *Worker) Died(d supervisor.Death) {
+func (w *Worker) Died(d supervisor.Death) { w.lost(d, true) }
+
+func (w *Worker) lost(d supervisor.Death, tell bool) {
 	ctx := context.Background()
 	err := w.DB.Update(ctx, func(tx *metastore.Tx) error {
 		nodes, err := tx.Nodes(w.Host)
@@ -54,9 +58,13 @@ func (w *Worker) Died(d supervisor.Death) {
 			if n.ID != d.ID {
 				continue
 			}
-			cache, err := cacheIn(tx, n.CacheID, resource.CacheAvailable, resource.CacheModifying)
+			// One that is being created has a job that will see the death, or is about to say that it is available.
+			cache, err := cacheIn(tx, n.CacheID, resource.CacheAvailable, resource.CacheModifying, resource.CacheCreating)
 			if err != nil {
 				return done(err)
+			}
+			if !tell || cache.Status == resource.CacheCreating {
+				return w.enqueueRecovery(tx, n)
 			}
 			if err := w.tell(tx, cache.Scope, ofCache, cache.Name, "The engine of cache %s ended unexpectedly (%s) and is being restarted.", cache.Name, d.Status); err != nil {
 				return err
@@ -70,7 +78,8 @@ func (w *Worker) Died(d supervisor.Death) {
 	}
 }
 
-// recoverNode restarts a node that died. It has neither replicas nor an append-only file and returns empty.
+// recoverNode restarts a node that died. It has neither replicas nor an append-only file and returns empty, unless it was
+// stopped for a change that was given up: then its data file is there.
 func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.RecoverNodeTask) error {
 	cache, err := w.cacheIn(ctx, t.CacheID, resource.CacheAvailable, resource.CacheModifying)
 	if err != nil {
@@ -86,19 +95,26 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 		return err
 	}
 	if alive && !again {
-		return nil // it was restarted for another report of the same death
+		// It was restarted for another report of the same death. A data file that it may have come from must not come back.
+		if err := w.Engines.WaitReady(ctx, t.NodeID, nil); err != nil {
+			return err
+		}
+		return w.Engines.RemoveData(ctx, t.NodeID)
 	}
 	if !again {
+		begun = restarting{Counted: true, Saved: exists(w.Engines.DataPath(t.NodeID))}
 		err := r.Update(ctx, func(tx *metastore.Tx) error {
 			cache, err := cacheIn(tx, t.CacheID, resource.CacheAvailable, resource.CacheModifying)
 			if err != nil {
 				return err
 			}
-			cache.Restarts++
+			if !begun.Saved {
+				cache.Restarts++
+			}
 			if err := tx.UpdateCache(cache); err != nil {
 				return err
 			}
-			return r.SaveIn(tx, restarting{true})
+			return r.SaveIn(tx, begun)
 		})
 		if err != nil {
 			return done(err)
@@ -112,17 +128,32 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 	if err := w.Engines.WaitReady(ctx, t.NodeID, nil); err != nil {
 		return err
 	}
+	failpoint.Hit("recover-node.ready")
+	if err := w.Engines.RemoveData(ctx, t.NodeID); err != nil {
+		return err
+	}
 	if err := w.Engines.SetMaxMemory(ctx, t.NodeID, w.maxMemory(cache)); err != nil {
 		return err
 	}
 	return r.Close(ctx, func(tx *metastore.Tx) error {
+		if begun.Saved {
+			return w.tell(tx, cache.Scope, ofCache, cache.Name, "The engine of cache %s was restarted with the data that it had saved.", cache.Name)
+		}
 		return w.tell(tx, cache.Scope, ofCache, cache.Name,
 			"The engine of cache %s was restarted. It has no replica and no append-only file: it returned empty. Restore a snapshot to get data back.", cache.Name)
 	})
 }
 
 // restarting is the checkpoint of a recovery: the restart is counted, and a process that runs now may be ours.
-type restarting struct{ Counted bool }
+type restarting struct {
+	Counted bool
+	Saved   bool // the engine left a data file
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
 
 // recoverAll orders a look at all nodes of a cache that is given back to its user: those that died meanwhile are restarted.
 func (w *Worker) recoverAll(tx *metastore.Tx, cacheID string) error {

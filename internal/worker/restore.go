@@ -12,6 +12,7 @@ import (
 	"github.com/keyframe/keyframe/internal/blob/target"
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/engine/supervisor"
+	"github.com/keyframe/keyframe/internal/failpoint"
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/internal/snapstore"
@@ -48,6 +49,7 @@ func (w *Worker) fill(ctx context.Context, r *job.Running, t resource.CreateCach
 	if want != nil && *want != sum.Keys {
 		return nil, job.Cancel(fmt.Errorf("the snapshot should hold %d keys and holds %d", *want, sum.Keys))
 	}
+	failpoint.Hit("create-cache.written")
 	return &sum.Keys, r.Save(ctx, filled{sum.Keys})
 }
 

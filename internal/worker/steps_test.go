@@ -1,0 +1,45 @@
+package worker
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Steps is what the crash tests walk: a place that it lacks would never be tried.
+func TestStepsNameEveryFailpoint(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	call := regexp.MustCompile(`failpoint\.Hit\("([^"]*)"\)`)
+	var found []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls := call.FindAllSubmatch(text, -1)
+		if n := strings.Count(string(text), "failpoint.Hit("); n != len(calls) {
+			t.Errorf("%s: %d failpoints have names that are not literal", file, n-len(calls))
+		}
+		for _, m := range calls {
+			if slices.Contains(found, string(m[1])) {
+				t.Errorf("%s stands in two places", m[1])
+			}
+			found = append(found, string(m[1]))
+		}
+	}
+	listed := slices.Sorted(slices.Values(Steps))
+	slices.Sort(found)
+	if !slices.Equal(found, listed) {
+		t.Errorf("the code has %q\nand Steps lists %q", found, listed)
+	}
+}
