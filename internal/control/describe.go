@@ -102,11 +102,10 @@ func (c *Control) DescribeSnapshots(ctx context.Context, in DescribeSnapshots) (
 		if in.Name != "" {
 			return namedSnapshot(tx, in, filter, &snapshots)
 		}
-		if snapshots, err = tx.Snapshots(filter); err != nil || len(snapshots) > 0 || in.Cache == "" || after != "" || filter.Type != "" {
+		if snapshots, err = tx.Snapshots(filter); err != nil || len(snapshots) > 0 || in.Cache == "" || after != "" {
 			return err
 		}
-		_, err := tx.CacheByName(in.Scope, resource.Serverless, filter.CacheName)
-		return notFound(err, resource.TypeCache, in.Cache)
+		return known(tx, filter, in.Cache)
 	})
 	if err != nil {
 		return nil, "", err
@@ -116,6 +115,19 @@ func (c *Control) DescribeSnapshots(ctx context.Context, in DescribeSnapshots) (
 		next = token(snapshots[most-1].Name)
 	}
 	return snapshots, next, nil
+}
+
+// known refuses the name of a cache that neither exists nor has left a snapshot of any type.
+func known(tx *metastore.Tx, f metastore.SnapshotFilter, name string) error {
+	_, err := tx.CacheByName(f.Scope, resource.Serverless, f.CacheName)
+	if !is(err, resource.NotFound) {
+		return err
+	}
+	f.Type, f.Limit = "", 1
+	if left, err := tx.Snapshots(f); err != nil || len(left) > 0 {
+		return err
+	}
+	return notFound(err, resource.TypeCache, name)
 }
 
 // namedSnapshot finds the one snapshot that is named, if the other filters let it pass.
