@@ -2,9 +2,11 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/engine/resp"
 )
 
 // SaveAndStop has a node write all its data into its data file and end. No write is lost: the engine saves when it has
@@ -27,6 +29,11 @@ func (s *Supervisor) SaveAndStop(ctx context.Context, id string) error {
 	p := n.process()
 	p.expected.Store(true)
 	_, answer := c.Do(ctx, "SHUTDOWN", "SAVE") // ends with the connection
+	var refused *resp.Error
+	if errors.As(answer, &refused) {
+		p.expected.Store(false)
+		return fmt.Errorf("node %s did not save and end: %w", id, refused)
+	}
 	select {
 	case <-p.done:
 		return nil
