@@ -20,7 +20,7 @@ const (
 	// Engines write in small pieces. The kernel wakes us for this many bytes at once, which saves a third of our time; while the engine
 	// is slower than that, or near the end, we look after nudge at the latest.
 	lowWater = 128 << 10
-	nudge    = 20 * time.Millisecond
+	nudge    = 5 * time.Millisecond
 )
 
 // link is a connection on which we pose as a replica.
