@@ -31,12 +31,8 @@ func (w *Worker) createCache(ctx context.Context, r *job.Running, t resource.Cre
 		return err
 	}
 	failpoint.Hit("create-cache.placed")
-	expected, err := w.fill(ctx, r, t, node, binary)
+	expected, err := w.launch(ctx, r, t, node, binary)
 	if err != nil {
-		return err
-	}
-	failpoint.Hit("create-cache.filled")
-	if err := w.Engines.Start(ctx, node.ID); err != nil {
 		return err
 	}
 	failpoint.Hit("create-cache.started")

@@ -22,60 +22,92 @@ import (
 // filled is the checkpoint of a restore: the data file is whole, and these keys must come out of it.
 type filled struct{ Keys int64 }
 
-// fill writes the data file that a new node loads at its first start, and returns the number of keys in it; nil when the
-// cache starts empty. Every byte is verified on its way: part hashes and seals, checksum, every record.
-func (w *Worker) fill(ctx context.Context, r *job.Running, t resource.CreateCacheTask, node supervisor.Node, binary engine.Choice) (*int64, error) {
+// launch starts the engine of a new cache, on the data of its source if it has one, and returns the number of keys that must
+// come out of it; nil when the cache starts empty. Every byte is verified on its way: part hashes and seals, checksum, every record.
+func (w *Worker) launch(ctx context.Context, r *job.Running, t resource.CreateCacheTask, node supervisor.Node, binary engine.Choice) (*int64, error) {
 	if t.SnapshotID == "" && t.Object == nil {
-		return nil, nil
+		return nil, w.Engines.Start(ctx, node.ID)
 	}
 	var before filled
 	if found, err := r.Load(&before); err != nil {
 		return nil, err
 	} else if found {
-		// An earlier run came this far. Its engine may run on the data; if not, the file is made again.
+		// An earlier run came this far. Its engine may run on the data; if not, the data is brought again.
 		if alive, err := w.Engines.Adopt(ctx, node.ID); err != nil || alive {
 			return &before.Keys, err
 		}
 	}
-	source, size, want, err := w.source(ctx, t)
+	load := w.stream
+	if t.Object != nil {
+		load = w.fill
+	}
+	keys, err := load(ctx, r, t, node, binary)
 	if err != nil {
 		return nil, err
 	}
-	defer source.Close()
-	sum, err := w.writeData(ctx, r, source, size, node, binary)
-	if err != nil {
-		return nil, err
-	}
-	if want != nil && *want != sum.Keys {
-		return nil, job.Cancel(fmt.Errorf("the snapshot should hold %d keys and holds %d", *want, sum.Keys))
-	}
-	failpoint.Hit("create-cache.written")
-	return &sum.Keys, r.Save(ctx, filled{sum.Keys})
+	return &keys, nil
 }
 
-// source opens what the cache is restored from: its bytes, how many there are, and the keys that should be in it if that is known.
-func (w *Worker) source(ctx context.Context, t resource.CreateCacheTask) (io.ReadCloser, int64, *int64, error) {
-	if t.Object != nil {
-		cache, err := w.cacheIn(ctx, t.CacheID, resource.CacheCreating)
-		if err != nil {
-			return nil, 0, nil, err
-		}
-		body, info, err := w.Targets.Open(ctx, cache.Account, t.Object.Bucket, t.Object.Key)
-		if errors.Is(err, target.ErrNoBucket) || errors.Is(err, target.ErrNoObject) || errors.Is(err, target.ErrDenied) {
-			err = job.Cancel(fmt.Errorf("the file could not be retrieved from S3: %w", err))
-		}
-		return body, info.Size, nil, err
-	}
+// stream feeds a snapshot to the engine while it is decoded. It was verified when it was taken, and its manifest tells
+// beforehand whether the engine can read it.
+func (w *Worker) stream(ctx context.Context, r *job.Running, t resource.CreateCacheTask, node supervisor.Node, binary engine.Choice) (int64, error) {
 	m, key, err := w.unlock(ctx, t.SnapshotID)
 	if err != nil {
-		return nil, 0, nil, err
+		return 0, err
 	}
 	if len(m.Shards) != 1 {
-		return nil, 0, nil, job.Cancel(fmt.Errorf("the snapshot has %d shards and a serverless cache has one", len(m.Shards)))
+		return 0, job.Cancel(fmt.Errorf("the snapshot has %d shards and a serverless cache has one", len(m.Shards)))
 	}
-	body, err := w.Store.Open(ctx, m, key, m.Shards[0].Name)
-	keys := m.Keys()
-	return body, m.Bytes(), &keys, err
+	shard := &m.Shards[0]
+	if err := suitable(shard.Databases, nil); err != nil {
+		return 0, job.Cancel(err)
+	}
+	err = w.Engines.StartWith(ctx, node.ID, func(out io.Writer) error {
+		failpoint.Hit("create-cache.streaming")
+		body, err := w.Store.Open(ctx, m, key, shard.Name)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		sum, err := convert(&progressReader{ctx: ctx, r: body, size: m.Bytes(), run: r}, out, binary)
+		if err == nil && sum.Keys != shard.Keys {
+			err = fmt.Errorf("%w: it should hold %d keys and holds %d", snapstore.ErrCorrupt, shard.Keys, sum.Keys)
+		}
+		return err
+	})
+	if errors.Is(err, supervisor.ErrNotRunning) {
+		return 0, job.Cancel(err) // the engine refused the data, and will do so again
+	}
+	if err != nil {
+		return 0, hopeless(err)
+	}
+	return shard.Keys, r.Save(ctx, filled{shard.Keys})
+}
+
+// fill brings an RDB file from a bucket. It comes from anywhere: all of it is read and verified before anything starts.
+func (w *Worker) fill(ctx context.Context, r *job.Running, t resource.CreateCacheTask, node supervisor.Node, binary engine.Choice) (int64, error) {
+	cache, err := w.cacheIn(ctx, t.CacheID, resource.CacheCreating)
+	if err != nil {
+		return 0, err
+	}
+	body, info, err := w.Targets.Open(ctx, cache.Account, t.Object.Bucket, t.Object.Key)
+	if errors.Is(err, target.ErrNoBucket) || errors.Is(err, target.ErrNoObject) || errors.Is(err, target.ErrDenied) {
+		return 0, job.Cancel(fmt.Errorf("the file could not be retrieved from S3: %w", err))
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close()
+	sum, err := w.writeData(&progressReader{ctx: ctx, r: body, size: info.Size, run: r}, node, binary)
+	if err != nil {
+		return 0, err
+	}
+	failpoint.Hit("create-cache.written")
+	if err := r.Save(ctx, filled{sum.Keys}); err != nil {
+		return 0, err
+	}
+	failpoint.Hit("create-cache.filled")
+	return sum.Keys, w.Engines.Start(ctx, node.ID)
 }
 
 // unlock reads a snapshot's manifest and its data key.
@@ -96,9 +128,9 @@ func hopeless(err error) error {
 	return err
 }
 
-// writeData streams an RDB into the node's data file and checks it as it passes. The file is not synced: after a crash of
+// writeData writes an RDB into the node's data file and checks it as it passes. The file is not synced: after a crash of
 // the machine the cache is restored again.
-func (w *Worker) writeData(ctx context.Context, r *job.Running, source io.Reader, size int64, node supervisor.Node, binary engine.Choice) (*rdb.Summary, error) {
+func (w *Worker) writeData(in io.Reader, node supervisor.Node, binary engine.Choice) (*rdb.Summary, error) {
 	path := w.Engines.DataPath(node.ID)
 	f, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -106,12 +138,11 @@ func (w *Worker) writeData(ctx context.Context, r *job.Running, source io.Reader
 	}
 	defer os.Remove(path + ".part")
 	defer f.Close()
-	in := bufio.NewReaderSize(&progressReader{ctx: ctx, r: source, size: size, run: r}, 256<<10)
 	sum, err := convert(in, f, binary)
 	if err != nil {
 		return nil, hopeless(err)
 	}
-	if err := suitable(sum); err != nil {
+	if err := suitable(sum.Databases, sum.Modules); err != nil {
 		return nil, job.Cancel(err)
 	}
 	if err := f.Close(); err != nil {
@@ -121,7 +152,8 @@ func (w *Worker) writeData(ctx context.Context, r *job.Running, source io.Reader
 }
 
 // convert copies an RDB, lowering its version when the engine is older than the file and the types in it allow.
-func convert(in *bufio.Reader, out io.Writer, binary engine.Choice) (*rdb.Summary, error) {
+func convert(source io.Reader, out io.Writer, binary engine.Choice) (*rdb.Summary, error) {
+	in := bufio.NewReaderSize(source, 256<<10)
 	head, err := in.Peek(rdbHeader)
 	if err != nil {
 		return nil, job.Cancel(fmt.Errorf("the file is not an RDB: it ends after %d bytes", len(head)))
@@ -155,15 +187,15 @@ func convert(in *bufio.Reader, out io.Writer, binary engine.Choice) (*rdb.Summar
 // rdbHeader is the length of magic and version.
 const rdbHeader = 9
 
-// suitable refuses what cluster mode does not have, before anything starts.
-func suitable(sum *rdb.Summary) error {
-	for db, keys := range sum.Databases {
+// suitable refuses what a cache in cluster mode does not have.
+func suitable(databases map[uint64]int64, modules []string) error {
+	for db, keys := range databases {
 		if db != 0 && keys > 0 {
 			return fmt.Errorf("it holds %d keys in database %d, and a serverless cache has only database 0", keys, db)
 		}
 	}
-	if len(sum.Modules) > 0 {
-		return fmt.Errorf("it holds data of the modules %v, which are not installed", sum.Modules)
+	if len(modules) > 0 {
+		return fmt.Errorf("it holds data of the modules %v, which are not installed", modules)
 	}
 	return nil
 }
