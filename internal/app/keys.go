@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/config"
@@ -22,5 +21,5 @@ func OpenKeys(ctx context.Context, c config.Config) (kms.Provider, error) {
 
 // OpenRing opens the local key ring of a data directory. The command line changes it while a server runs.
 func OpenRing(c config.Config) (*kms.Local, error) {
-	return kms.OpenLocal(filepath.Join(c.Data, "kms"), time.Now)
+	return kms.OpenLocal(c.Data, time.Now)
 }
