@@ -52,9 +52,10 @@ type App struct {
 // New opens everything under the data directory, takes over what a dead predecessor left, and listens. Run serves.
 func New(ctx context.Context, c config.Config, log *slog.Logger) (a *App, err error) {
 	a = &App{Config: c, log: log}
+	opened := a // an error return clears a
 	defer func() {
 		if err != nil {
-			a.release()
+			opened.release()
 		}
 	}()
 	if err := a.Config.MakeDataDir(); err != nil {
