@@ -28,6 +28,22 @@ type Options struct {
 	Log    io.Writer       // what goes on [nowhere]
 }
 
+func (o Options) withDefaults() Options {
+	if o.Engine == "" {
+		o.Engine = engine.Valkey
+	}
+	if o.Bytes == 0 {
+		o.Bytes = 850_000_000
+	}
+	if o.Runs == 0 {
+		o.Runs = 3
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	return o
+}
+
 // Stage is what the measures share: an engine that holds the data set, and its RDB in a file.
 type Stage struct {
 	Options
@@ -44,18 +60,7 @@ type Stage struct {
 
 // Open starts the engine, fills it and captures its RDB into a file. The caller closes the stage.
 func Open(ctx context.Context, o Options) (_ *Stage, err error) {
-	if o.Engine == "" {
-		o.Engine = engine.Valkey
-	}
-	if o.Bytes == 0 {
-		o.Bytes = 850_000_000
-	}
-	if o.Runs == 0 {
-		o.Runs = 3
-	}
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
+	o = o.withDefaults()
 	s := &Stage{Options: o}
 	defer func() {
 		if err != nil {
