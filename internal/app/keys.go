@@ -14,7 +14,7 @@ func OpenKeys(ctx context.Context, c config.Config) (kms.Provider, error) {
 	case "aws":
 		return kms.OpenAWS(ctx, kms.AWSOptions{Endpoint: c.KMS.AWSEndpoint, DefaultKey: c.KMS.DefaultKey})
 	case "vault":
-		return kms.OpenVault(kms.VaultOptions{Address: c.KMS.VaultAddress, Token: kms.Secret(c.KMS.VaultToken), DefaultKey: c.KMS.DefaultKey, Mount: c.KMS.VaultMount})
+		return kms.OpenVault(kms.VaultOptions{Address: c.KMS.VaultAddress, Token: c.KMS.VaultToken, DefaultKey: c.KMS.DefaultKey, Mount: c.KMS.VaultMount})
 	}
 	return OpenRing(c)
 }

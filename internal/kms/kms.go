@@ -5,7 +5,6 @@ package kms
 import (
 	"context"
 	"encoding/binary"
-	"log/slog"
 	"maps"
 	"slices"
 
@@ -32,12 +31,7 @@ type Provider interface {
 }
 
 // Secret is a string that never prints.
-type Secret string
-
-func (Secret) String() string               { return "[secret]" }
-func (Secret) GoString() string             { return "[secret]" }
-func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
-func (Secret) LogValue() slog.Value         { return slog.StringValue("[secret]") }
+type Secret = resource.Secret
 
 // DefaultAlias is the alias of the key that a service uses when none is named.
 func DefaultAlias(service string) string { return "alias/aws/" + service }

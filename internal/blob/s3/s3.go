@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 
@@ -20,15 +19,11 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/keyframe/keyframe/internal/blob"
+	"github.com/keyframe/keyframe/internal/resource"
 )
 
 // Secret is a string that never prints.
-type Secret string
-
-func (Secret) String() string               { return "[secret]" }
-func (Secret) GoString() string             { return "[secret]" }
-func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
-func (Secret) LogValue() slog.Value         { return slog.StringValue("[secret]") }
+type Secret = resource.Secret
 
 // Options say where the bucket is and who asks.
 type Options struct {
