@@ -1,20 +1,14 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
@@ -23,6 +17,7 @@ import (
 
 	"github.com/keyframe/keyframe/internal/blob"
 	"github.com/keyframe/keyframe/internal/blob/blobtest"
+	"github.com/keyframe/keyframe/internal/kftest"
 )
 
 // open makes a bucket on the endpoint. The chunk is the smallest that S3 allows, so that objects of some MiB are multipart.
@@ -53,48 +48,10 @@ func TestSuite(t *testing.T) {
 	blobtest.Run(t, func(t *testing.T) blob.Bucket { return open(t, fake(t), "bucket", "AK", "SK", "some/prefix/") })
 }
 
-// TestGateway runs the suite against an independent server when its binary is there (.cache/bin/versitygw).
+// TestGateway runs the suite against a server that other people wrote.
 func TestGateway(t *testing.T) {
 	t.Parallel()
-	bin, err := filepath.Abs("../../../.cache/bin/versitygw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(bin); err != nil {
-		t.Skip("versitygw is not installed")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	cmd := exec.CommandContext(t.Context(), bin, "--access", "gwaccess", "--secret", "gwsecret", "--port", addr,
-		"posix", "--sidecar", t.TempDir(), t.TempDir())
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("gateway does not listen: %v\n%s", err, log.String())
-		}
-		time.Sleep(20 * time.Millisecond) // another process's listener gives no signal
-	}
+	srv := kftest.S3(t)
 	t.Run("suite", func(t *testing.T) {
 		n := 0
 		names := make(chan string, 100)
@@ -103,7 +60,7 @@ func TestGateway(t *testing.T) {
 			n++
 		}
 		blobtest.Run(t, func(t *testing.T) blob.Bucket {
-			return open(t, "http://"+addr, <-names, "gwaccess", "gwsecret", "pre/")
+			return open(t, srv.Endpoint, <-names, srv.AccessKeyID, srv.SecretAccessKey, "pre/")
 		})
 	})
 }
