@@ -87,8 +87,9 @@ func (s *Supervisor) kill(ctx context.Context, id string) error {
 	if lock != nil {
 		return lock.Close()
 	}
+	var known *process
 	if n, err := s.find(id); err == nil {
-		if known := n.process(); known != nil && known.PID == p.PID {
+		if known = n.process(); known != nil && known.PID == p.PID {
 			known.expected.Store(true)
 		}
 	}
@@ -97,6 +98,16 @@ func (s *Supervisor) kill(ctx context.Context, id string) error {
 			return fmt.Errorf("node %s: %w", id, err)
 		}
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+	if known != nil && known.PID == p.PID {
+		// A start that comes before its watcher noticed would take it for running.
+		select {
+		case <-known.done:
+		case <-s.stop:
+			return errors.New("supervisor is closed")
+		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
