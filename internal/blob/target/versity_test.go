@@ -3,93 +3,27 @@ package target
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/keyframe/keyframe/internal/kftest"
+	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// versitygw finds the independent S3 server that these tests run against.
-func versitygw(t *testing.T) string {
-	t.Helper()
-	if path, err := filepath.Abs("../../../.cache/bin/versitygw"); err == nil {
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-	}
-	if path, err := exec.LookPath("versitygw"); err == nil {
-		return path
-	}
-	const reason = "versitygw is neither in .cache/bin nor on PATH: run scripts/test-tools.sh"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
-	return ""
-}
-
-// startVersity runs the server and makes a target of it, with a bucket "exports".
+// startVersity runs an independent S3 server and makes a target of it, with a bucket "exports".
 func startVersity(t *testing.T) (Target, *foreign) {
 	t.Helper()
-	bin, dir := versitygw(t), t.TempDir()
-	for attempt := 0; ; attempt++ {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		l.Close() // for the server; should another take it first, try again
-		log, err := os.Create(filepath.Join(dir, "log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		data := filepath.Join(dir, "data")
-		if err := os.MkdirAll(data, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(bin, "--port", addr, "--access", "AKIATEST", "--secret", "test-secret", "--region", "us-east-1", "posix", data)
-		cmd.Stdout, cmd.Stderr = log, log
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() { cmd.Wait(); log.Close(); close(ended) }()
-		t.Cleanup(func() { cmd.Process.Kill(); <-ended })
-		if listening(addr, ended) {
-			return connect(t, addr)
-		}
-		text, _ := os.ReadFile(log.Name())
-		if attempt == 3 {
-			t.Fatalf("versitygw does not start:\n%s", text)
-		}
-	}
+	return connect(t, kftest.S3(t))
 }
 
-// listening waits until the server accepts connections. It reports false if it ended.
-func listening(addr string, ended chan struct{}) bool {
-	for {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return true
-		}
-		select {
-		case <-ended:
-			return false
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-func connect(t *testing.T, addr string) (Target, *foreign) {
+func connect(t *testing.T, srv kftest.S3Server) (Target, *foreign) {
 	t.Helper()
 	to, err := Foreign(t.Context(), Options{
-		Endpoint: "http://" + addr, Region: "us-east-1", AccessKeyID: "AKIATEST", SecretAccessKey: "test-secret", PathStyle: true, PartSize: minPartSize,
+		Endpoint: srv.Endpoint, Region: srv.Region, AccessKeyID: srv.AccessKeyID, SecretAccessKey: resource.Secret(srv.SecretAccessKey), PathStyle: true,
+		PartSize: minPartSize,
 	})
 	if err != nil {
 		t.Fatal(err)
