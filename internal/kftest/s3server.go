@@ -32,7 +32,7 @@ func S3(t testing.TB) S3Server {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(bin, "--port", addr, "--access", "AKIATEST", "--secret", "test-secret", "--region", "us-east-1", "posix", "--sidecar", t.TempDir(), t.TempDir())
+		cmd := exec.Command(bin, "--port", addr, "--access", "AKIATEST", "--secret", "test-secret", "--region", "us-east-1", "posix", t.TempDir())
 		cmd.Stdout, cmd.Stderr = log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if err := cmd.Start(); err != nil {
