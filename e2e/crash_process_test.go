@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/elasticache"
+	"github.com/aws/aws-sdk-go-v2/service/elasticache/types"
+
+	"github.com/keyframe/keyframe/internal/dataset"
+	"github.com/keyframe/keyframe/internal/job"
+)
+
+// engineOf is the process and the node directory of a cache.
+func (c *crashed) engineOf(name string) (pid int, node string) {
+	c.t.Helper()
+	world, err := look(c.t.Context(), c.stores.DB)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cache := world.caches[name]
+	if cache == nil || world.nodes[cache.ID] == nil {
+		c.t.Fatalf("cache %s has no node", name)
+	}
+	node = world.nodes[cache.ID].ID
+	pids := c.engines(c.t)[node]
+	if len(pids) != 1 {
+		c.t.Fatalf("cache %s has the engine processes %v, want one", name, pids)
+	}
+	return pids[0], node
+}
+
+func (c *crashed) killEngine(name string) {
+	c.t.Helper()
+	pid, _ := c.engineOf(name)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// told waits for an event of a cache that contains a text, for the n-th time.
+func (c *crashed) told(name, text string, n int) {
+	c.t.Helper()
+	until(c.t, fmt.Sprintf("event %q of cache %s", text, name), func() (bool, error) {
+		out, err := c.elasticache().DescribeEvents(c.t.Context(), &elasticache.DescribeEventsInput{
+			SourceIdentifier: &name, SourceType: types.SourceType("serverless-cache")})
+		if err != nil {
+			return false, err
+		}
+		found := 0
+		for _, e := range out.Events {
+			if strings.Contains(*e.Message, text) {
+				found++
+			}
+		}
+		return found >= n, nil
+	})
+}
+
+// Engines survive the server's death and are adopted; a dead engine is restarted, and an event says so; a delete leaves nothing.
+func TestCrashEnginesOutliveServer(t *testing.T) {
+	t.Parallel()
+	c := serveToCrash(t, "")
+	c.through(c.create("orders", "valkey"))
+	c.fill("orders", 3)
+	before, _ := c.engineOf("orders")
+	at := c.available("orders")
+	c.kill()
+	if got := digest(t, at); got != c.want.caches["orders"] {
+		t.Errorf("without a server the engine holds %v, want %v", got, c.want.caches["orders"])
+	}
+	c.start()
+	c.verify()
+	if now, _ := c.engineOf("orders"); now != before {
+		t.Errorf("the restarted server runs engine %d; %d was there", now, before)
+	}
+
+	// An adopted engine dies.
+	c.killEngine("orders")
+	c.told("orders", "ended unexpectedly", 1)
+	c.told("orders", "returned empty", 1)
+	c.want.caches["orders"] = dataset.Digest{}
+	c.verify()
+	if c.available("orders") != at {
+		t.Errorf("the endpoint moved from %s to %s", at, c.available("orders"))
+	}
+
+	// One dies while nobody looks.
+	c.kill()
+	c.killEngine("orders")
+	c.start()
+	c.told("orders", "found dead", 1)
+	c.told("orders", "returned empty", 2)
+	c.verify()
+
+	pid, _ := c.engineOf("orders")
+	c.through(c.deleteCache("orders", ""))
+	c.verify()
+	if err := syscall.Kill(pid, 0); err == nil {
+		t.Errorf("engine %d outlived its cache", pid)
+	}
+}
+
+// A start takes over its dead predecessor's leases at once and goes on with its jobs within five seconds.
+func TestCrashTakesOver(t *testing.T) {
+	t.Parallel()
+	c := serveToCrash(t, "")
+	c.through(c.create("orders", "valkey"))
+	c.fill("orders", 4)
+	c.env = []string{"KEYFRAME_FAILPOINT=create-snapshot.cut"}
+	c.kill()
+	c.start()
+	c.give(c.take("orders", "s1"), true)
+	<-c.done
+	world, err := look(t.Context(), c.stores.DB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := ""
+	for _, j := range world.jobs {
+		if j.State == job.StateRunning && j.LeaseUntil.After(time.Now()) {
+			held = j.ID
+		}
+	}
+	if held == "" {
+		t.Fatal("the dead server left no lease that is good: nothing to take over")
+	}
+	c.env = nil
+	c.start()
+	serving := time.Now()
+	world = c.quiet(t, c.stores)
+	for _, j := range world.jobs {
+		if late := j.StartedAt.Sub(serving); j.ID == held && late > 5*time.Second {
+			t.Errorf("the job went on %v after the start", late)
+		}
+	}
+	c.verify()
+}
+
+// SIGTERM ends the server within seconds, with no lease held; the next start goes on.
+func TestCrashSIGTERM(t *testing.T) {
+	t.Parallel()
+	c := serveToCrash(t, "")
+	c.give(c.create("orders", "valkey"), false)
+	until(t, "the job runs", func() (bool, error) {
+		world, err := look(t.Context(), c.stores.DB)
+		return err == nil && len(world.jobs) == 1 && world.jobs[0].State == job.StateRunning, err
+	})
+	begun := time.Now()
+	c.stop()
+	if took := time.Since(begun); took > 15*time.Second {
+		t.Errorf("the server took %v to stop", took)
+	}
+	if code := c.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the server's exit code is %d", code)
+	}
+	world, err := look(t.Context(), c.stores.DB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range world.jobs {
+		if j.State == job.StateRunning || j.Owner != "" || !j.LeaseUntil.IsZero() {
+			t.Errorf("%s is %s, leased to %q until %v", j.Kind, j.State, j.Owner, j.LeaseUntil)
+		}
+		if j.Crashes > 0 || j.Attempt > 1 {
+			t.Errorf("%s counts %d crashes and %d attempts: a stop is neither", j.Kind, j.Crashes, j.Attempt)
+		}
+	}
+	c.start()
+	c.quiet(t, c.stores)
+	c.available("orders")
+	c.verify()
+}
+
+// A second process on a data directory is refused with the first one's pid, and the first does not notice.
+func TestCrashSecondProcess(t *testing.T) {
+	t.Parallel()
+	c := serveToCrash(t, "")
+	second := exec.Command(binary, "serve", "--data", c.dir, "--listen", "127.0.0.1:0")
+	out, err := second.CombinedOutput()
+	if err == nil || second.ProcessState.ExitCode() <= 0 {
+		t.Fatalf("the second server ended with %v, want a failure\n%s", err, out)
+	}
+	if pid := fmt.Sprintf("process %d", c.cmd.Process.Pid); !strings.Contains(string(out), pid) {
+		t.Errorf("it does not name %s:\n%s", pid, out)
+	}
+	c.through(c.create("orders", "valkey"))
+	c.available("orders")
+	c.verify()
+}
