@@ -156,7 +156,8 @@ func (d *demo) next(kept bool) {
 	fmt.Fprint(d.s.out, `
 Try next:
   bin/keyframe serve --data ./data                 a server of your own; then, in another terminal:
-  export AWS_SHARED_CREDENTIALS_FILE=$PWD/data/credentials AWS_ENDPOINT_URL=http://127.0.0.1:7411 AWS_REGION=us-east-1
+  export AWS_SHARED_CREDENTIALS_FILE=$PWD/data/credentials AWS_ENDPOINT_URL=http://127.0.0.1:7411
+  export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
   aws elasticache create-serverless-cache --serverless-cache-name mine --engine valkey
   aws elasticache describe-serverless-caches
   bin/keyframe cache ls --data ./data

@@ -15,7 +15,8 @@ func (s *session) serve() *cobra.Command {
 
 The first start writes DIR/credentials; then any AWS client works:
 
-  export AWS_SHARED_CREDENTIALS_FILE=DIR/credentials AWS_ENDPOINT_URL=http://127.0.0.1:7411 AWS_REGION=us-east-1
+  export AWS_SHARED_CREDENTIALS_FILE=DIR/credentials AWS_ENDPOINT_URL=http://127.0.0.1:7411
+  export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
 
 Engines outlive the server: they go on running when it stops, and are adopted when it starts again.
 Every setting can also stand in a YAML file (--config) or in the environment as KEYFRAME_*.`,
