@@ -35,11 +35,11 @@ func OpenStoresReadOnly(ctx context.Context, c config.Config) (*Stores, error) {
 
 func openStores(ctx context.Context, c config.Config, open func(context.Context, string) (*metastore.DB, error)) (s *Stores, err error) {
 	s = &Stores{}
-	defer func() {
+	defer func(opened *Stores) { // s is nil by then
 		if err != nil {
-			s.Close()
+			opened.Close()
 		}
-	}()
+	}(s)
 	if s.DB, err = open(ctx, filepath.Join(c.Data, "keyframe.db")); err != nil {
 		return nil, fmt.Errorf("catalogue: %w", err)
 	}

@@ -63,7 +63,31 @@ func (s *session) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(s.serve(), s.versionCommand(), s.demo(), s.key(), s.snapshot(), s.cache())
+	root.Version = s.version
+	root.SetVersionTemplate("keyframe {{.Version}}\n")
+	strict(root)
 	return root
+}
+
+// strict makes wrong arguments a usage error of every command. A command that only groups others shows its help when it
+// stands alone, and knows no other word.
+func strict(cmd *cobra.Command) {
+	check := cmd.Args
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+	if cmd.RunE == nil {
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	for _, sub := range cmd.Commands() {
+		strict(sub)
+	}
 }
 
 func (s *session) versionCommand() *cobra.Command {

@@ -26,6 +26,9 @@ func (s *session) demo() *cobra.Command {
 	megabytes := cmd.Flags().Int("megabytes", 64, "size of the data set")
 	keep := cmd.Flags().Bool("keep", false, "leave server, caches and data directory as they are at the end")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if *megabytes < 1 {
+			return usageError{fmt.Errorf("--megabytes %d is less than 1", *megabytes)}
+		}
 		dir, err := os.MkdirTemp("", "keyframe-demo-")
 		if err != nil {
 			return err

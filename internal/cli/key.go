@@ -2,6 +2,9 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -52,15 +55,25 @@ type listedKey struct {
 	CreatedAt                string
 }
 
+var regionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
 // ringCommand is a command on the local key ring. KEY is an id, an ARN or an alias.
 func (s *session) ringCommand(use, short string, args cobra.PositionalArgs, act func(*kms.Local, resource.Scope, []string) ([]kms.Key, error)) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: args}
 	settings := s.settings(cmd, "data", "account", "kms.provider")
 	region := cmd.Flags().String("region", "us-east-1", "region of the key")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := settings()
 		if err != nil {
 			return err
+		}
+		if !regionName.MatchString(*region) {
+			return usageError{fmt.Errorf("--region %q is not a region such as us-east-1", *region)}
+		}
+		if cmd.Name() != "create" {
+			if _, err := os.Stat(c.Data); err != nil {
+				return err // only a first key makes a directory
+			}
 		}
 		keys, err := onRing(c, *region, args, act)
 		if err != nil {
