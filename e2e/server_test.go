@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/keyframe/keyframe/internal/api/wire/wiretest"
 	"github.com/keyframe/keyframe/internal/auth/iam"
 	"github.com/keyframe/keyframe/internal/engine/supervisor"
 )
@@ -165,7 +165,7 @@ func (s *server) config(region string) aws.Config {
 		s.t.Fatal(err)
 	}
 	who, secret := directory.Default()
-	return aws.Config{Region: region, BaseEndpoint: &s.url, RetryMaxAttempts: 1, HTTPClient: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+	return aws.Config{Region: region, BaseEndpoint: &s.url, RetryMaxAttempts: 1, HTTPClient: wiretest.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider(who.AccessKeyID, secret.Reveal(), "")}
 }
 
