@@ -39,7 +39,7 @@ type Options struct {
 	Buffer   int64         // bytes in memory between engine and writer [8 MiB]
 	SpoolDir string        // directory of the spool file [the system's temporary directory]
 	SpoolMax int64         // bytes in the spool file, 0 is no limit; negative never spools: a slow writer slows the engine down
-	Patience time.Duration // how long the engine may be kept waiting for the writer, in all, before the spool takes over [200 ms]
+	Patience time.Duration // how long the engine may be kept waiting for the writer, in all, before the spool takes over [5 s]
 }
 
 func (o Options) withDefaults() Options {
@@ -53,7 +53,7 @@ func (o Options) withDefaults() Options {
 		o.Buffer = 8 << 20
 	}
 	if o.Patience <= 0 {
-		o.Patience = 200 * time.Millisecond
+		o.Patience = 5 * time.Second
 	}
 	return o
 }

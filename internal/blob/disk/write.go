@@ -26,8 +26,7 @@ type writer struct {
 	path     string
 	ifAbsent bool
 	f        *os.File
-	written  int64
-	flushed  int64
+	out      blockFile
 	failed   error
 	done     bool
 }
@@ -50,7 +49,7 @@ func (b *Bucket) Create(ctx context.Context, key string, o blob.CreateOptions) (
 	if err != nil {
 		return nil, fmt.Errorf("create %s: %w", key, err)
 	}
-	return &writer{b: b, ctx: ctx, key: key, path: path, ifAbsent: o.IfAbsent, f: f}, nil
+	return &writer{b: b, ctx: ctx, key: key, path: path, ifAbsent: o.IfAbsent, f: f, out: blockFile{f: f}}, nil
 }
 
 func (w *writer) Write(p []byte) (int, error) {
@@ -63,15 +62,10 @@ func (w *writer) Write(p []byte) (int, error) {
 	if w.failed != nil {
 		return 0, w.failed
 	}
-	n, err := w.f.Write(p)
-	w.written += int64(n)
+	n, err := w.out.Write(p)
 	if err != nil {
 		w.failed = fmt.Errorf("write %s: %w", w.key, err)
 		return n, w.failed
-	}
-	if w.written-w.flushed >= flushEvery {
-		startWriteback(w.f, w.flushed, w.written-w.flushed)
-		w.flushed = w.written
 	}
 	return n, nil
 }
@@ -90,10 +84,11 @@ func (w *writer) Commit() error {
 	}
 	w.done = true
 	temp := w.f.Name()
-	err := w.f.Sync()
+	err := w.out.finish()
 	if cerr := w.f.Close(); err == nil {
 		err = cerr
 	}
+	w.out.release()
 	if err == nil {
 		err = w.publish(temp)
 	}
@@ -128,6 +123,7 @@ func (w *writer) Abort() {
 		return
 	}
 	w.done = true
+	w.out.release()
 	w.f.Close()
 	os.Remove(w.f.Name())
 }
