@@ -239,6 +239,26 @@ func (a Addresses) release(l Lease, owner string) {
 	}
 }
 
+// namesOf finds the leases that an owner holds, when there is no record of them.
+func (a Addresses) namesOf(owner string) (names []string) {
+	entries, err := os.ReadDir(a.LeaseDir)
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		f, err := os.OpenFile(filepath.Join(a.LeaseDir, e.Name()), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		text, err := io.ReadAll(io.LimitReader(f, 4096))
+		f.Close()
+		if err == nil && strings.TrimSuffix(string(text), "\n") == owner {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
 // take locks lease files and makes them the owner's, all or none.
 func (a Addresses) take(names []string, owner string) (held []*os.File, err error) {
 	defer func() {

@@ -116,7 +116,8 @@ func (s *Supervisor) Remove(ctx context.Context, id string) error {
 	return nil
 }
 
-// erase takes the directory out of sight in one step, so that no half of it can be taken for a node.
+// erase takes the directory out of sight in one step, so that no half of it can be taken for a node. Without a lease it
+// looks for one that names the directory.
 func (s *Supervisor) erase(dir string, l Lease) error {
 	trash := dir + removedSuffix
 	if err := os.RemoveAll(trash); err != nil {
@@ -129,6 +130,9 @@ func (s *Supervisor) erase(dir string, l Lease) error {
 		if err := syncDir(filepath.Dir(dir)); err != nil {
 			return err
 		}
+	}
+	if l.Names == nil {
+		l.Names = s.addr.namesOf(dir)
 	}
 	s.addr.release(l, dir)
 	return os.RemoveAll(trash)

@@ -156,7 +156,11 @@ func New(o Options) (*Supervisor, error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(o.Dir, "nodes", e.Name())
-		if strings.HasSuffix(e.Name(), removedSuffix) {
+		if id, removed := strings.CutSuffix(e.Name(), removedSuffix); removed {
+			// A remove was interrupted, perhaps before it gave the address back.
+			if dir := s.nodeDir(id); !exists(dir) {
+				s.addr.release(Lease{Names: s.addr.namesOf(dir)}, dir)
+			}
 			if err := os.RemoveAll(path); err != nil {
 				return nil, err
 			}
