@@ -155,7 +155,7 @@ type verified struct {
 }
 
 func (s *session) snapshotVerify() *cobra.Command {
-	cmd := &cobra.Command{Use: "verify [NAME|ARN]...", Short: "Read snapshots from end to end: hashes, seals, checksums, every record",
+	cmd := &cobra.Command{Use: "verify [NAME|ARN]...", Args: cobra.ArbitraryArgs, Short: "Read snapshots from end to end: hashes, seals, checksums, every record",
 		Long: "Read snapshots from end to end: hashes, seals, checksums, every record. Without a name, all available ones.\nThe exit code is 1 when one of them is damaged."}
 	settings := s.settings(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
