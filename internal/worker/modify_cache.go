@@ -36,6 +36,10 @@ func (w *Worker) modifyCache(ctx context.Context, r *job.Running, t resource.Mod
 			}
 			failpoint.Hit("modify-cache.upgraded")
 		}
+		// The limit reaches only an engine that is known to run, and a busy one may not have been taken over yet.
+		if _, err := w.Engines.Adopt(ctx, n.ID); err != nil {
+			return err
+		}
 		if err := w.Engines.SetMaxMemory(ctx, n.ID, w.maxMemory(cache)); err != nil {
 			return err
 		}

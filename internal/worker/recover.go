@@ -2,8 +2,10 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/keyframe/keyframe/internal/engine/supervisor"
 	"github.com/keyframe/keyframe/internal/failpoint"
@@ -23,23 +25,32 @@ func (w *Worker) Adopt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g := errgroup.Group{}
+	g.SetLimit(16)
 	for _, n := range nodes {
-		cache, err := w.cacheIn(ctx, n.CacheID, resource.CacheAvailable, resource.CacheModifying)
-		if errors.Is(err, errGone) {
-			continue // its own job starts or removes it
-		}
-		if err != nil {
-			return err
-		}
-		alive, err := w.Engines.Adopt(ctx, n.ID)
-		switch {
-		case err != nil:
-			w.Log.Error("cannot take over an engine", "cache", cache.Name, "node", n.ID, "err", err)
-			fallthrough
-		case !alive:
-			// An engine that was to be replaced by another has ended as its job wanted: nothing to tell of.
-			w.lost(supervisor.Death{ID: n.ID, Status: "found dead when the server started"}, cache.Status == resource.CacheAvailable)
-		}
+		g.Go(func() error { return w.adopt(ctx, n) })
+	}
+	return g.Wait()
+}
+
+// patience is how long a start waits for an engine that does not answer. The jobs of the others must not wait much longer.
+const patience = 3 * time.Second
+
+func (w *Worker) adopt(ctx context.Context, n *resource.Node) error {
+	cache, err := w.cacheIn(ctx, n.CacheID, resource.CacheAvailable, resource.CacheModifying)
+	if err != nil {
+		return done(err) // its own job starts or removes it
+	}
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	alive, err := w.Engines.Adopt(limited, n.ID)
+	switch {
+	case err != nil: // perhaps it is only busy: the job that looks after it tries until it answers
+		w.Log.Error("cannot take over an engine and will try again", "cache", cache.Name, "node", n.ID, "err", err)
+		w.lost(supervisor.Death{ID: n.ID}, false)
+	case !alive:
+		// An engine that was to be replaced by another has ended as its job wanted: nothing to tell of.
+		w.lost(supervisor.Death{ID: n.ID, Status: "found dead when the server started"}, cache.Status == resource.CacheAvailable)
 	}
 	return nil
 }
