@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -191,4 +192,64 @@ func TestCrashSecondProcess(t *testing.T) {
 	c.through(c.create("orders", "valkey"))
 	c.available("orders")
 	c.verify()
+}
+
+// A server that is killed while it starts for the first time leaves nothing that the next start stumbles over.
+func TestCrashDuringStart(t *testing.T) {
+	t.Parallel()
+	c := &crashed{server: serve(t), died: map[string]bool{}, want: wanted{caches: map[string]dataset.Digest{}}}
+	started := time.Now()
+	c.kill()
+	c.start()
+	usual := time.Since(started)
+	c.kill()
+	for i := range 20 {
+		if err := os.RemoveAll(c.dir); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(binary, "serve", "--data", c.dir, "--listen", "127.0.0.1:0")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(usual * time.Duration(i) / 20) // the moment of the kill
+		cmd.Process.Kill()
+		cmd.Wait()
+		c.start()
+		if _, err := c.elasticache().DescribeServerlessCaches(t.Context(), &elasticache.DescribeServerlessCachesInput{}); err != nil {
+			t.Fatalf("after a kill at %d/20 of the start: %v", i, err)
+		}
+		c.kill()
+	}
+	c.start()
+	c.stores = c.server.stores(t)
+	c.through(c.create("orders", "valkey"))
+	c.through(c.take("orders", "s1"))
+	c.verify()
+}
+
+// An engine that hangs while the server starts is taken over when it answers, and holds nobody else up.
+func TestCrashHangingEngine(t *testing.T) {
+	t.Parallel()
+	c := serveToCrash(t, "")
+	c.through(c.create("orders", "valkey"))
+	c.fill("orders", 5)
+	pid, _ := c.engineOf("orders")
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) })
+	c.kill()
+	c.start()
+	c.give(c.create("other", "valkey"), false)
+	c.available("other")
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	c.verify()
+	if now, _ := c.engineOf("orders"); now != pid {
+		t.Errorf("the restarted server runs engine %d; %d was there", now, pid)
+	}
+	c.killEngine("orders") // that it was taken over shows in that its death is noticed
+	c.told("orders", "ended unexpectedly", 1)
+	c.told("orders", "returned empty", 1)
 }

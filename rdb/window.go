@@ -11,9 +11,6 @@ import (
 // second-level cache, where the checksum finds the bytes again.
 const windowSize = 256 << 10
 
-// lookahead is the most that need is ever asked for; a window must be larger.
-const lookahead = 32
-
 // maxReads without a byte or an error mean that the source is broken.
 const maxReads = 100
 

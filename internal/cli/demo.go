@@ -58,7 +58,6 @@ type demo struct {
 	api    *client.Client
 	step   int
 	began  time.Time
-	failed bool
 }
 
 // do narrates a step: what it is about to do, and when it is done, how long it took and what came of it.

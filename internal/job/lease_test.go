@@ -182,7 +182,7 @@ func TestCrashLoopEnds(t *testing.T) {
 				p.Fatal(err)
 			}
 			if j := p.get(id); !j.State.Finished() && j.RunAt.After(time.Now()) != (j.Crashes > freeCrashes) {
-				p.Errorf("after %d crashes the job waits for %s", j.Crashes, j.RunAt.Sub(time.Now()))
+				p.Errorf("after %d crashes the job waits for %s", j.Crashes, time.Until(j.RunAt))
 			}
 		}
 		if j := p.get(id); crashes != 7 || j.State != StateDiscarded || j.Attempt > 1 || p.setting("given up") != "yes" {

@@ -38,11 +38,3 @@ func millis(t time.Time) int64 {
 	}
 	return t.UnixMilli()
 }
-
-// fromMillis is the inverse of millis, in UTC.
-func fromMillis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}

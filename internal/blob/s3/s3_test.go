@@ -83,7 +83,6 @@ func TestProbe(t *testing.T) {
 
 // proxy forwards to a server and lets the test break requests.
 type proxy struct {
-	target string
 	break_ func(*http.Request) bool
 }
 

@@ -119,7 +119,8 @@ func (w *foreignWriter) send() error {
 		if err != nil {
 			return told(err)
 		}
-		w.free.Put(data) //nolint:staticcheck // a slice header per 16 MiB does no harm
+		//lint:ignore SA6002 a slice header per 16 MiB does no harm
+		w.free.Put(data)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.parts[number-1] = types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32}

@@ -97,6 +97,7 @@ func TestPlainAndClusterClients(t *testing.T) {
 						t.Fatalf("%s: %d, %v", b, got, err)
 					}
 				}
+				//lint:ignore SA1019 older clients ask it
 				slots, err := plain.ClusterSlots(ctx).Result()
 				if err != nil || len(slots) != 1 || slots[0].Start != 0 || slots[0].End != 16383 || slots[0].Nodes[0].Addr != n.Addr() {
 					t.Fatalf("%+v, %v", slots, err)
