@@ -56,6 +56,11 @@ func (c *Control) ModifyCache(ctx context.Context, in ModifyCache) (*resource.Ca
 		if len(changed) == 0 {
 			return nil
 		}
+		if slices.Contains(changed, "SnapshotRetentionLimit") {
+			if err := keepFor(tx, cache); err != nil {
+				return err
+			}
+		}
 		cache.Status = resource.CacheModifying
 		if err := tx.UpdateCache(cache); err != nil {
 			return err

@@ -2,8 +2,11 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/metastore"
@@ -31,30 +34,37 @@ func (c *Control) Schedule(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failed []error // what is wrong with one cache does not keep the others waiting
 	for _, cache := range due {
 		if err := c.dailySnapshot(ctx, cache); err != nil {
-			return fmt.Errorf("daily snapshot of %s: %w", cache.Name, err)
+			failed = append(failed, fmt.Errorf("daily snapshot of %s: %w", cache.Name, err))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // lateBy is how long after its time a daily snapshot is still taken, when the server was down or the cache busy.
 const lateBy = time.Hour
 
-// dailySnapshot takes today's automated snapshot if its time has come and it was not taken.
+// dailySnapshot takes today's automated snapshot if its time has come and none was taken today. A cache whose key cannot be
+// used gets a failed one, so that somebody sees it.
 func (c *Control) dailySnapshot(ctx context.Context, cache *resource.Cache) error {
 	now := c.now().UTC()
 	at := lastOccurrence(now, cache.DailySnapshotTime)
 	if now.Sub(at) > lateBy || at.Before(cache.CreatedAt) {
 		return nil
 	}
+	prefix, clock := "automatic."+cache.Name+"-"+at.Format("2006-01-02"), at.Format("-15-04")
 	s := &resource.Snapshot{ID: newID(), Kind: cache.Kind, Scope: cache.Scope, Type: resource.Automated, Status: resource.SnapshotCreating,
-		Name: "automatic." + cache.Name + "-" + at.Format("2006-01-02-15-04"), RequestedAt: now}
+		Name: prefix + clock, RequestedAt: now}
 	done := func(tx *metastore.Tx) (bool, error) {
 		_, err := tx.SnapshotByName(cache.Scope, cache.Kind.SnapshotSpace(), s.Name)
 		if err == nil || !is(err, resource.NotFound) {
 			return true, err
+		}
+		earlier, err := tx.AutomatedSnapshotsOf(cache.ID)
+		if err != nil || slices.ContainsFunc(earlier, func(e *resource.Snapshot) bool { return strings.HasPrefix(e.Name, prefix) }) {
+			return true, err // its time of day was changed
 		}
 		current, err := tx.CacheByID(cache.ID)
 		if err != nil || idle(tx, current) != nil {
@@ -69,16 +79,44 @@ func (c *Control) dailySnapshot(ctx context.Context, cache *resource.Cache) erro
 	if err != nil || skip {
 		return err
 	}
-	if err := c.resolveKey(ctx, s, cache.KMSKeyID); err != nil {
-		return err
+	unusable := c.resolveKey(ctx, s, cache.KMSKeyID)
+	if unusable != nil && !is(unusable, resource.InvalidKey) {
+		return unusable
 	}
 	s.KMSDefault = cache.KMSKeyID == ""
 	return c.db.Update(ctx, func(tx *metastore.Tx) error {
 		if skip, err := done(tx); err != nil || skip {
 			return err
 		}
-		return c.insertSnapshot(tx, s, nil)
+		if unusable == nil {
+			return c.insertSnapshot(tx, s, nil)
+		}
+		s.Status, s.StatusReason = resource.SnapshotFailed, unusable.Error()
+		if err := c.recordSnapshot(tx, s, nil); err != nil {
+			return err
+		}
+		return c.event(tx, s.Scope, "serverless-cache-snapshot", s.Name,
+			fmt.Sprintf("Failed to create snapshot for cache %s. Snapshot %s creation failed because %v", cache.Name, s.Name, unusable))
 	})
+}
+
+// keepFor makes the automated snapshots of a cache expire as its new retention has it. At 0 none is taken any more, and those
+// that are there keep their day.
+func keepFor(tx *metastore.Tx, cache *resource.Cache) error {
+	if cache.SnapshotRetention == 0 {
+		return nil
+	}
+	all, err := tx.AutomatedSnapshotsOf(cache.ID)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		s.ExpiresAt = s.RequestedAt.AddDate(0, 0, cache.SnapshotRetention)
+		if err := tx.UpdateSnapshot(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lastOccurrence is the last time before now that the clock showed hh:mm, in UTC.
