@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -102,6 +103,9 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 		return err
 	}
 	alive, err := w.Engines.Adopt(ctx, t.NodeID)
+	if errors.Is(err, supervisor.ErrUnknownNode) {
+		alive, err = false, w.replace(ctx, r, cache)
+	}
 	if err != nil {
 		return err
 	}
@@ -146,13 +150,43 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 	if err := w.Engines.SetMaxMemory(ctx, t.NodeID, w.maxMemory(cache)); err != nil {
 		return err
 	}
+	node, err := w.Engines.Node(t.NodeID)
+	if err != nil {
+		return err
+	}
 	return r.Close(ctx, func(tx *metastore.Tx) error {
+		if err := w.moved(tx, t.CacheID, node); err != nil {
+			return err
+		}
 		if begun.Saved {
 			return w.tell(tx, cache.Scope, ofCache, cache.Name, "The engine of cache %s was restarted with the data that it had saved.", cache.Name)
 		}
 		return w.tell(tx, cache.Scope, ofCache, cache.Name,
 			"The engine of cache %s was restarted. It has no replica and no append-only file: it returned empty. Restore a snapshot to get data back.", cache.Name)
 	})
+}
+
+// replace gives a cache a new node in the place of one whose directory is gone: the data directory came back from a backup
+// without it, or a delete was given up after it had removed the node.
+func (w *Worker) replace(ctx context.Context, r *job.Running, cache *resource.Cache) error {
+	binary, err := w.Catalog.Resolve(cache.Engine, cache.MajorEngineVersion)
+	if err == nil {
+		_, err = w.place(ctx, r, cache, binary)
+	}
+	return err
+}
+
+// moved tells of the new endpoint of a cache whose node was replaced.
+func (w *Worker) moved(tx *metastore.Tx, cacheID string, node supervisor.Node) error {
+	cache, err := cacheIn(tx, cacheID, resource.CacheAvailable, resource.CacheModifying)
+	if err != nil || cache.Endpoint == node.Endpoint() {
+		return done(err)
+	}
+	cache.Endpoint, cache.TLS, cache.FullEngineVersion = node.Endpoint(), node.TLS, node.Binary.Version.String()
+	if err := tx.UpdateCache(cache); err != nil {
+		return err
+	}
+	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Cache %s has a new endpoint: %s:%d.", cache.Name, cache.Endpoint.Address, cache.Endpoint.Port)
 }
 
 // restarting is the checkpoint of a recovery: the restart is counted, and a process that runs now may be ours.
