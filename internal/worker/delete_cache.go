@@ -90,6 +90,9 @@ func (w *Worker) deleteCacheFailed(tx *metastore.Tx, j job.Job, t resource.Delet
 		}
 	}
 	cache.Status = resource.CacheAvailable
+	if cache.StatusReason != "" {
+		cache.Status = resource.CacheCreateFailed // it never served anybody
+	}
 	if err := tx.UpdateCache(cache); err != nil {
 		return err
 	}
