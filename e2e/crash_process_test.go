@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 
@@ -252,4 +253,49 @@ func TestCrashHangingEngine(t *testing.T) {
 	c.killEngine("orders") // that it was taken over shows in that its death is noticed
 	c.told("orders", "ended unexpectedly", 1)
 	c.told("orders", "returned empty", 1)
+}
+
+// The server and the engine die together. What cannot succeed any more ends in a named failure, and what is saved is not lost.
+func TestCrashTogetherWithEngine(t *testing.T) {
+	t.Parallel()
+	c := serveToCrash(t, "")
+	c.through(c.create("orders", "redis"))
+	c.fill("orders", 6)
+	die := func(step string, order func() error) {
+		t.Helper()
+		c.kill()
+		c.env = []string{"KEYFRAME_FAILPOINT=" + step}
+		c.start()
+		c.give(order, true)
+		<-c.done
+		c.killEngine("orders")
+		c.env = nil
+		c.start()
+		c.quiet(t, c.stores)
+	}
+	upgrade := elasticache.ModifyServerlessCacheInput{ServerlessCacheName: aws.String("orders"), Engine: aws.String("valkey"), MajorEngineVersion: aws.String("8")}
+	die("modify-cache.started", c.modify(upgrade)) // its data file is still there
+	c.verify()
+
+	c.want.failures = true
+	c.want.caches["orders"] = dataset.Digest{}
+	die("create-snapshot.begun", c.take("orders", "s1"))
+	c.told("orders", "returned empty", 1)
+	if s := c.settled("s1", "failed", "available"); *s.Status != "failed" {
+		t.Errorf("the snapshot of an engine that died before the cut is %s", *s.Status)
+	}
+	c.verify()
+
+	c.fill("orders", 7)
+	order := c.deleteCache("orders", "final")
+	c.want.caches["orders"] = dataset.Digest{}
+	die("delete-cache.begun", order)
+	c.quiet(t, c.stores)
+	if s := c.settled("final", "failed", "available"); *s.Status != "failed" {
+		t.Errorf("the final snapshot of an engine that died before the cut is %s", *s.Status)
+	}
+	c.available("orders")
+	c.verify()
+	c.through(c.deleteCache("orders", ""))
+	c.verify()
 }
