@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyframe/keyframe/internal/app"
+	"github.com/keyframe/keyframe/internal/blob"
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/internal/snapstore"
@@ -147,6 +148,7 @@ func showManifest(t *table, x *resource.Snapshot, m *snapstore.Manifest) {
 type verified struct {
 	Name    string
 	Good    bool
+	Damaged bool   // false with Good false: it could not be read, such as under a disabled key
 	Reason  string `json:",omitempty"`
 	Parts   int
 	Keys    int64
@@ -156,7 +158,7 @@ type verified struct {
 
 func (s *session) snapshotVerify() *cobra.Command {
 	cmd := &cobra.Command{Use: "verify [NAME|ARN]...", Args: cobra.ArbitraryArgs, Short: "Read snapshots from end to end: hashes, seals, checksums, every record",
-		Long: "Read snapshots from end to end: hashes, seals, checksums, every record. Without a name, all available ones.\nThe exit code is 1 when one of them is damaged."}
+		Long: "Read snapshots from end to end: hashes, seals, checksums, every record. Without a name, all available ones.\nThe exit code is 1 when one of them is damaged or cannot be read."}
 	settings := s.settings(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := settings()
@@ -178,6 +180,7 @@ func (s *session) snapshotVerify() *cobra.Command {
 				}
 				v := verified{Name: x.Name, Good: err == nil}
 				if err != nil {
+					v.Damaged = errors.Is(err, snapstore.ErrCorrupt) || errors.Is(err, blob.ErrNotFound)
 					v.Reason, bad = err.Error(), bad+1
 				} else {
 					v.Parts, v.Keys, v.Bytes, v.Seconds = report.Parts, report.Keys, report.PlainBytes, report.Took.Round(time.Millisecond).Seconds()
@@ -188,8 +191,11 @@ func (s *session) snapshotVerify() *cobra.Command {
 				t.row("NAME", "RESULT", "KEYS", "SIZE", "PARTS", "SECONDS")
 				for _, v := range results {
 					result := "good"
-					if !v.Good {
+					switch {
+					case v.Damaged:
 						result = "DAMAGED"
+					case !v.Good:
+						result = "UNREAD"
 					}
 					t.row(v.Name, result, strconv.FormatInt(v.Keys, 10), bytes(v.Bytes), strconv.Itoa(v.Parts), strconv.FormatFloat(v.Seconds, 'f', 2, 64))
 					if v.Reason != "" {
