@@ -63,7 +63,12 @@ func (m *Manifest) encode(key DataKey) ([]byte, error) {
 		return nil, err
 	}
 	m.body, m.mac = body, mac
-	return fmt.Appendf(nil, "{\"mac\":\"%x\",\n\"manifest\":%s}\n", mac, body), nil
+	return m.file(), nil
+}
+
+// file is manifest.json of a manifest that was read or written.
+func (m *Manifest) file() []byte {
+	return fmt.Appendf(nil, "{\"mac\":\"%x\",\n\"manifest\":%s}\n", m.mac, m.body)
 }
 
 // ReadManifest reads and checks a manifest's structure; Unlock proves that it is genuine. Errors: blob.ErrNotFound,

@@ -84,6 +84,17 @@ func (s *Store) Manifests(ctx context.Context, fn func(snapshot string, m *Manif
 	})
 }
 
+// Named tells whether any manifest names a capture. One that cannot be read is an error, since its capture is not known.
+func (s *Store) Named(ctx context.Context, capture string) (named bool, err error) {
+	err = s.Manifests(ctx, func(_ string, m *Manifest, err error) error {
+		if err == nil && m.CaptureID == capture {
+			named = true
+		}
+		return err
+	})
+	return named, err
+}
+
 // Swept is what Sweep removed.
 type Swept struct {
 	Captures int
@@ -91,9 +102,10 @@ type Swept struct {
 	Bytes    int64
 }
 
-// Sweep removes the parts of captures that no manifest names and of which keep says that no job writes them. keep is asked
-// before the manifests are read: a job that ends in between has written its manifest by then. A manifest that cannot be read
-// stops the sweep, since its capture is not known.
+// Sweep removes the parts of captures that no manifest names and of which keep says that nobody needs them. keep is asked
+// before the manifests are read: a job that ends in between has written its manifest by then. It is asked again before
+// anything is removed: while the manifests were listed, a copy may have been made and its source deleted, and the list shows
+// neither. A manifest that cannot be read stops the sweep, since its capture is not known.
 func (s *Store) Sweep(ctx context.Context, keep func(captureID string) bool) (Swept, error) {
 	var swept Swept
 	orphans := map[string]CaptureInfo{}
@@ -117,6 +129,9 @@ func (s *Store) Sweep(ctx context.Context, keep func(captureID string) bool) (Sw
 		return swept, err
 	}
 	for id, c := range orphans {
+		if keep(id) {
+			continue
+		}
 		if err := s.DeleteCapture(ctx, id); err != nil {
 			return swept, err
 		}

@@ -1,0 +1,41 @@
+package snapstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/keyframe/keyframe/internal/blob"
+)
+
+// Present looks for every part that a manifest names, without reading any. A part that is missing, or not as long as it was,
+// is ErrCorrupt.
+func (s *Store) Present(ctx context.Context, m *Manifest) error {
+	for i := range m.Shards {
+		sh := &m.Shards[i]
+		for _, p := range sh.Parts {
+			bad := &CorruptError{Snapshot: m.SnapshotID, Capture: m.CaptureID, Shard: sh.Name, Part: p.Number}
+			info, err := s.bucket.Stat(ctx, PartKey(m.CaptureID, sh.Name, p.Number))
+			switch {
+			case errors.Is(err, blob.ErrNotFound):
+				bad.Reason, bad.Cause = "missing", err
+				return bad
+			case err != nil:
+				return err
+			case info.Size != p.StoredBytes:
+				bad.Reason = "its length is not what was stored"
+				return bad
+			}
+		}
+	}
+	return nil
+}
+
+// Confirm makes sure of a manifest that was found where an earlier run was to write it. Its parts must be there (ErrCorrupt),
+// and it is written once more: a process that ended between showing the file and syncing its directory has left one that a
+// power cut may take away.
+func (s *Store) Confirm(ctx context.Context, m *Manifest) error {
+	if err := s.Present(ctx, m); err != nil {
+		return err
+	}
+	return blob.Put(ctx, s.bucket, ManifestKey(m.SnapshotID), m.file(), blob.CreateOptions{})
+}
