@@ -20,6 +20,7 @@ const (
 	growAfter = 2000  // parts; then they double in size, so that 10000 hold about 1 TB
 	lastPart  = 10000 // S3 has no more
 	cleanUp   = 30 * time.Second
+	letArrive = 5 * time.Second // time that parts in flight have when the upload is given up
 )
 
 // foreignWriter uploads in parts, and small objects at once. It holds inFlight+1 parts in memory.
@@ -198,13 +199,21 @@ func (w *foreignWriter) Abort() {
 		return
 	}
 	w.done = true
-	w.cancel()
+	// A part that is cut off on its way can arrive after the upload is aborted, and revive it: let those in flight arrive.
+	cut := time.AfterFunc(letArrive, w.cancel)
 	_ = w.group.Wait()
+	cut.Stop()
+	w.cancel()
 	if w.upload == nil {
 		return
 	}
 	ctx, stop := context.WithTimeout(context.WithoutCancel(w.ctx), cleanUp)
 	defer stop()
-	// If this fails too, AbortLeftovers of the next run drops it.
-	_, _ = w.f.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &w.bucket, Key: &w.key, UploadId: w.upload}, w.at)
+	// S3 asks to abort again until no part is left. If all fails, AbortLeftovers of the next run drops it.
+	for range 5 {
+		_, _ = w.f.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &w.bucket, Key: &w.key, UploadId: w.upload}, w.at)
+		if _, err := w.f.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &w.bucket, Key: &w.key, UploadId: w.upload}, w.at); err != nil {
+			return
+		}
+	}
 }
