@@ -45,28 +45,34 @@ func Program(e resource.Engine) string {
 // Package names the Debian package that holds an engine's server.
 func Package(e resource.Engine) string { return Program(e) }
 
-// Secret holds a password. It shows itself to nobody but the caller of Reveal.
-type Secret struct{ v string }
+// Secret holds a password. It shows itself to nobody but the caller of Reveal, not even as an unexported field, into which
+// package fmt looks without asking: it sees an address there.
+type Secret struct{ v *string }
 
 // NewSecret wraps a password.
-func NewSecret(password string) Secret { return Secret{password} }
+func NewSecret(password string) Secret { return Secret{&password} }
 
 // RandomSecret makes a password of 256 random bits, in hexadecimal.
 func RandomSecret() Secret {
 	var b [32]byte
 	rand.Read(b[:])
-	return Secret{hex.EncodeToString(b[:])}
+	return NewSecret(hex.EncodeToString(b[:]))
 }
 
 // Reveal returns the password itself.
-func (s Secret) Reveal() string { return s.v }
+func (s Secret) Reveal() string {
+	if s.v == nil {
+		return ""
+	}
+	return *s.v
+}
 
 // IsZero tells whether there is no password.
-func (s Secret) IsZero() bool { return s.v == "" }
+func (s Secret) IsZero() bool { return s.Reveal() == "" }
 
 // Hash is the SHA-256 of the password in hexadecimal, as ACL files hold it.
 func (s Secret) Hash() string {
-	h := sha256.Sum256([]byte(s.v))
+	h := sha256.Sum256([]byte(s.Reveal()))
 	return hex.EncodeToString(h[:])
 }
 
