@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// refused are the commands that AWS does not let clients run, and CLIENT PAUSE, which would break a snapshot's cut.
+// refused are the commands that AWS does not let clients run, CLIENT PAUSE, which would break a snapshot's cut, and SCRIPT
+// DEBUG: its sessions fork the engine as often as a client likes, or hold it, and with it every snapshot, for as long as one likes.
 // Every engine from Redis 7.0 on knows all of them; an unknown one would keep the engine from starting.
 var refused = []string{
 	"acl|setuser", "acl|deluser", "acl|load", "acl|save", "bgrewriteaof", "bgsave", "save", "config", "debug", "migrate", "module",
 	"psync", "sync", "replconf", "replicaof", "slaveof", "failover", "shutdown",
 	"cluster|addslots", "cluster|addslotsrange", "cluster|delslots", "cluster|delslotsrange", "cluster|setslot", "cluster|meet", "cluster|forget",
 	"cluster|failover", "cluster|flushslots", "cluster|bumpepoch", "cluster|replicate", "cluster|reset", "cluster|set-config-epoch", "cluster|saveconfig",
-	"client|pause", "client|unpause",
+	"client|pause", "client|unpause", "script|debug",
 }
 
 // Refused lists the commands that clients may not run, subcommands in the form cluster|meet.

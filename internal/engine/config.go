@@ -45,8 +45,9 @@ var defaults = map[string]string{
 	"maxmemory-policy":                "volatile-lru", // AWS's default: keys without expiry are never evicted
 	"repl-diskless-sync":              "yes",          // snapshots stream from the fork, past the disk
 	"repl-diskless-sync-delay":        "0",
-	"rdbcompression":                  "no", // snapshots are compressed better and faster by us
-	"stop-writes-on-bgsave-error":     "no", // nobody asked for the background save that may fail
+	"rdbcompression":                  "no",      // snapshots are compressed better and faster by us
+	"stop-writes-on-bgsave-error":     "no",      // nobody asked for the background save that may fail
+	"sanitize-dump-payload":           "clients", // what a client hands to RESTORE is checked in depth: a forged value can harm the process
 	"tcp-keepalive":                   "300",
 	"repl-backlog-size":               "16mb",
 	"cluster-require-full-coverage":   "yes",

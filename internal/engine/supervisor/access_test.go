@@ -1,6 +1,8 @@
 package supervisor_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"github.com/keyframe/keyframe/internal/engine/resp"
 	"github.com/keyframe/keyframe/internal/kftest"
 	"github.com/keyframe/keyframe/internal/resource"
+	"github.com/keyframe/keyframe/rdb/crc64"
 )
 
 func TestClientsMayDoWhatAWSAllows(t *testing.T) {
@@ -41,6 +44,8 @@ func TestClientsMayDoWhatAWSAllows(t *testing.T) {
 				args = append(args, "127.0.0.1", "1", "k", "0", "1")
 			case "module":
 				args = append(args, "LIST")
+			case "script|debug":
+				args = append(args, "SYNC")
 			}
 			if v, err := c.Do(ctx, args...); !resp.IsCode(err, "NOPERM") {
 				t.Errorf("%v: got %+v, %v", args, v, err)
@@ -65,6 +70,33 @@ func TestClientsMayDoWhatAWSAllows(t *testing.T) {
 			if _, err := c.Do(ctx, args...); err != nil {
 				t.Errorf("%v: %v", args, err)
 			}
+		}
+	})
+}
+
+// A value whose checksum is right and whose inside is not could make an engine read what is not its own.
+func TestForgedValuesAreNotRestored(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e resource.Engine) {
+		ctx := kftest.Context(t)
+		c := kftest.Engine(t, e, kftest.InCluster()).Client(t)
+		if _, err := c.Do(ctx, "HSET", "h", "f", "v"); err != nil {
+			t.Fatal(err)
+		}
+		dump, err := c.Do(ctx, "DUMP", "h")
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged := []byte(dump.Str)
+		at := bytes.Index(forged, []byte("\x81f\x02")) // an entry of one byte
+		if at < 0 {
+			t.Fatalf("no entry in %q", forged)
+		}
+		forged[at] = 0xbf // of 63
+		end := len(forged) - 8
+		binary.LittleEndian.PutUint64(forged[end:], crc64.Update(0, forged[:end]))
+		if v, err := c.Do(ctx, "RESTORE", "forged", "0", string(forged)); err == nil || !strings.Contains(err.Error(), "Bad data format") {
+			t.Errorf("a forged value: %+v, %v", v, err)
 		}
 	})
 }
