@@ -188,6 +188,7 @@ func (a Addresses) acquirePort(owner string, seed uint32, cluster bool) (Lease, 
 
 func portName(ip string, port int) string { return ip + "_" + strconv.Itoa(port) }
 
+// prepare makes the directory of leases, or checks the one that is there: its name is known, and anybody may have made it.
 func (a Addresses) prepare() error {
 	if err := os.MkdirAll(filepath.Dir(a.LeaseDir), 0o700); err != nil {
 		return err
@@ -196,10 +197,20 @@ func (a Addresses) prepare() error {
 	if err == nil {
 		return os.Chmod(a.LeaseDir, 0o777|os.ModeSticky) // shared by the users of this machine, like the directory around it
 	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil
+	if !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	return err
+	info, err := os.Lstat(a.LeaseDir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s, where this machine's leases of addresses are kept, is not a directory: remove it", a.LeaseDir)
+	}
+	if err := unix.Access(a.LeaseDir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("%s, where this machine's leases of addresses are kept, is closed to this user (%w): its owner must open it to all, mode 1777", a.LeaseDir, err)
+	}
+	return nil
 }
 
 // claim locks the lease's files for owner. The files are to be inherited by the engine; closing them gives up our part.
@@ -225,7 +236,11 @@ func (a Addresses) keep(l Lease, owner string, now time.Time) {
 		if held, err := a.take([]string{name}, owner); err == nil {
 			closeAll(held)
 		}
-		os.Chtimes(filepath.Join(a.LeaseDir, name), now, now) // also while the engine holds it; another's cannot be touched
+		// Also while the engine holds it. Another's file cannot be touched, but a link to one of ours could lead there.
+		at, err := unix.TimeToTimespec(now)
+		if err == nil {
+			unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(a.LeaseDir, name), []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW) //nolint:errcheck // the next minute tries again
+		}
 	}
 }
 
@@ -301,7 +316,7 @@ func exists(path string) bool {
 // lockFile opens, creating it if need be, and locks a file that others may remove meanwhile. errTaken: somebody has it.
 func lockFile(path string, perm os.FileMode) (*os.File, error) {
 	for range 100 {
-		f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+		f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, perm)
 			if errors.Is(err, fs.ErrExist) {
@@ -311,8 +326,15 @@ func lockFile(path string, perm os.FileMode) (*os.File, error) {
 		if errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("%w by another user (%s)", errTaken, path)
 		}
+		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EISDIR) {
+			return nil, fmt.Errorf("%w by a link or directory that somebody put there (%s)", errTaken, path)
+		}
 		if err != nil {
 			return nil, err
+		}
+		if err := plain(f); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("%w by something else that somebody put there: %w (%s)", errTaken, err, path)
 		}
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			f.Close()
@@ -332,6 +354,18 @@ func lockFile(path string, perm os.FileMode) (*os.File, error) {
 		f.Close() // it was removed between open and lock
 	}
 	return nil, fmt.Errorf("%w: %s keeps changing", errTaken, path)
+}
+
+// plain refuses what is read from without end, and a file that has a second name, where it may be precious.
+func plain(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !info.Mode().IsRegular() || ok && st.Nlink > 1 {
+		return fmt.Errorf("it is not a plain file (mode %v)", info.Mode())
+	}
+	return nil
 }
 
 func closeAll(files []*os.File) {

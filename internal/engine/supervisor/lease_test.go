@@ -11,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // small is a policy over six addresses, with leases of the test's own.
@@ -107,6 +109,62 @@ func TestLeaseIsHeldByWhoeverHasTheFile(t *testing.T) {
 	a.release(l, owner(t, base, 2))
 	if left, _ := os.ReadDir(a.LeaseDir); len(left) != 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// The directory of leases is open to every user of the machine.
+func TestLeasesBesideStrangers(t *testing.T) {
+	t.Parallel()
+	a, base, port := small(t), t.TempDir(), freePort(t)
+	precious := filepath.Join(base, "precious")
+	old := time.Unix(1e9, 0)
+	if err := errors.Join(os.WriteFile(precious, []byte("do not touch"), 0o600), os.Chtimes(precious, old, old)); err != nil {
+		t.Fatal(err)
+	}
+	at := func(i int) string { return filepath.Join(a.LeaseDir, fmt.Sprintf("127.43.9.%d", i)) }
+	if err := errors.Join(os.Symlink(precious, at(1)), os.Link(precious, at(2)), syscall.Mkfifo(at(3), 0o666), os.Mkdir(at(4), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for i := range 2 {
+		l, err := a.acquire(owner(t, base, i), port, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[l.Address] = true
+	}
+	if !got["127.43.9.5"] || !got["127.43.9.6"] {
+		t.Errorf("leases are %v", got)
+	}
+	if l, err := a.acquire(owner(t, base, 3), port, false); err == nil {
+		t.Errorf("%+v was leased", l)
+	}
+	a.keep(Lease{Names: []string{"127.43.9.1"}}, owner(t, base, 3), time.Now())
+	text, err := os.ReadFile(precious)
+	info, err2 := os.Stat(precious)
+	if err := errors.Join(err, err2); err != nil || string(text) != "do not touch" || !info.ModTime().Equal(old) {
+		t.Errorf("a stranger's file is %q of %v, %v", text, info.ModTime(), err)
+	}
+}
+
+func TestLeaseDirectoryOfStrangers(t *testing.T) {
+	t.Parallel()
+	a, base := small(t), t.TempDir()
+	a.LeaseDir = filepath.Join(base, "leases")
+	if err := os.Symlink(owner(t, base, 1), a.LeaseDir); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := a.acquire(owner(t, base, 0), freePort(t), false); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("a link in place of the directory: %+v, %v", l, err)
+	}
+	if os.Geteuid() == 0 {
+		return // whom nothing is closed to
+	}
+	if err := errors.Join(os.Remove(a.LeaseDir), os.Mkdir(a.LeaseDir, 0o500)); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := a.acquire(owner(t, base, 0), freePort(t), false); err == nil || !strings.Contains(err.Error(), "closed to this user") {
+		t.Errorf("a closed directory: %+v, %v", l, err)
 	}
 }
 
