@@ -34,7 +34,7 @@ func TestJavaScript(t *testing.T) {
 	}
 }
 
-// missing skips a test for want of a tool; in CI everything has to be there.
+// missing skips a test for want of a tool that make test-deps looks after; in CI it has to be there.
 func missing(t *testing.T, reason string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

@@ -54,17 +54,17 @@ func awsCommand(t *testing.T) {
 	t.Helper()
 	path, err := exec.LookPath("aws")
 	if err != nil {
-		missing(t, "aws is not installed")
+		t.Skip("aws is not installed")
 	}
 	cmd := exec.Command(path, "elasticache", "create-serverless-cache-snapshot")
 	cmd.Env = append(os.Environ(), "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1")
 	out, _ := cmd.CombinedOutput() // it fails either way: for want of arguments, or of the command
 	if !strings.Contains(string(out), "--serverless-cache-snapshot-name") {
-		missing(t, "aws is too old to know create-serverless-cache-snapshot")
+		t.Skip("aws is too old to know create-serverless-cache-snapshot")
 	}
 }
 
-// waitFor runs a command until its output matches: until PATTERN COMMAND ARGS...
+// waitFor runs a command until its output matches; that output can be checked then: until PATTERN COMMAND ARGS...
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until PATTERN COMMAND ARGS...")
@@ -74,6 +74,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		out, err := run(ts, args[1:])
 		if pattern.Match(out) {
+			ts.Stdout().Write(out)
 			return
 		}
 		if err != nil {
@@ -122,10 +123,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// keep puts the output of the last command into a variable: keep NAME
+// keep puts words of the last command's output into variables, in order: keep NAME...
 func keep(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: keep NAME")
+	words := strings.Fields(ts.ReadFile("stdout"))
+	if neg || len(words) < len(args) {
+		ts.Fatalf("usage: keep NAME...; the last command printed %q", words)
 	}
-	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+	for i, name := range args {
+		ts.Setenv(name, words[i])
+	}
 }

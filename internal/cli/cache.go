@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ type listedCache struct {
 	Status, Reason           string
 	Engine, Version, Running string // asked for, and the binary that runs
 	Endpoint                 string
-	CreatedAt                string
+	CreatedAt                time.Time
 }
 
 func (s *session) cacheList() *cobra.Command {
@@ -55,7 +56,7 @@ func (s *session) cacheList() *cobra.Command {
 		return s.print(list, func(t *table) {
 			t.row("NAME", "STATUS", "ENGINE", "RUNS", "ENDPOINT", "REGION", "ACCOUNT", "CREATED")
 			for _, l := range list {
-				t.row(l.Name, l.Status, l.Engine+" "+l.Version, orDash(l.Running), orDash(l.Endpoint), l.Region, l.Account, l.CreatedAt)
+				t.row(l.Name, l.Status, l.Engine+" "+l.Version, orDash(l.Running), orDash(l.Endpoint), l.Region, l.Account, moment(l.CreatedAt))
 				if l.Reason != "" {
 					t.line("  " + l.Reason)
 				}
@@ -67,7 +68,7 @@ func (s *session) cacheList() *cobra.Command {
 
 func describeCache(c *resource.Cache) listedCache {
 	l := listedCache{Name: c.Name, Account: c.Account, Region: c.Region, Status: string(c.Status), Reason: c.StatusReason,
-		Engine: string(c.Engine), Version: c.MajorEngineVersion, Running: c.FullEngineVersion, CreatedAt: moment(c.CreatedAt)}
+		Engine: string(c.Engine), Version: c.MajorEngineVersion, Running: c.FullEngineVersion, CreatedAt: utc(c.CreatedAt)}
 	if c.Endpoint.Port != 0 {
 		l.Endpoint = net.JoinHostPort(c.Endpoint.Address, strconv.Itoa(c.Endpoint.Port))
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +53,7 @@ type listedKey struct {
 	Enabled                  bool
 	Versions                 int
 	Description              string `json:",omitempty"`
-	CreatedAt                string
+	CreatedAt                time.Time
 }
 
 var regionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
@@ -81,7 +82,7 @@ func (s *session) ringCommand(use, short string, args cobra.PositionalArgs, act 
 		}
 		list := make([]listedKey, len(keys))
 		for i, k := range keys {
-			list[i] = listedKey{k.ID, k.ARN(), k.Account, k.Region, k.Aliases, k.Enabled, k.Versions, k.Description, moment(k.CreatedAt)}
+			list[i] = listedKey{k.ID, k.ARN(), k.Account, k.Region, k.Aliases, k.Enabled, k.Versions, k.Description, utc(k.CreatedAt)}
 		}
 		return s.print(list, func(t *table) {
 			t.row("ARN", "ALIASES", "STATE", "VERSIONS", "CREATED")
@@ -90,7 +91,7 @@ func (s *session) ringCommand(use, short string, args cobra.PositionalArgs, act 
 				if !l.Enabled {
 					state = "disabled"
 				}
-				t.row(l.ARN, orDash(strings.Join(l.Aliases, " ")), state, strconv.Itoa(l.Versions), l.CreatedAt)
+				t.row(l.ARN, orDash(strings.Join(l.Aliases, " ")), state, strconv.Itoa(l.Versions), moment(l.CreatedAt))
 			}
 		})
 	}

@@ -44,6 +44,14 @@ func moment(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05")
 }
 
+// utc is t in UTC; no time stays none.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
 // orDash stands a dash in for nothing.
 func orDash(s string) string {
 	if s == "" {

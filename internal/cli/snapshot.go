@@ -28,14 +28,14 @@ type listedSnapshot struct {
 	Status, Reason, Type  string
 	Cache, Engine         string
 	Keys, Bytes           int64
-	CreatedAt, ExpiresAt  string
+	CreatedAt, ExpiresAt  time.Time `json:",omitzero"`
 	ARN, KMSKeyID         string
 }
 
 func describeSnapshot(x *resource.Snapshot) listedSnapshot {
 	return listedSnapshot{Name: x.Name, Account: x.Account, Region: x.Region, Status: string(x.Status), Reason: x.StatusReason, Type: string(x.Type),
 		Cache: x.Source.Name, Engine: string(x.Source.Engine) + " " + x.Source.MajorEngineVersion, Keys: x.Keys, Bytes: x.Bytes,
-		CreatedAt: moment(x.CreatedAt), ExpiresAt: moment(x.ExpiresAt), ARN: x.ARN(), KMSKeyID: x.KMSKeyID}
+		CreatedAt: utc(x.CreatedAt), ExpiresAt: utc(x.ExpiresAt), ARN: x.ARN(), KMSKeyID: x.KMSKeyID}
 }
 
 func (s *session) snapshotList() *cobra.Command {
@@ -60,7 +60,7 @@ func (s *session) snapshotList() *cobra.Command {
 		return s.print(list, func(t *table) {
 			t.row("NAME", "STATUS", "TYPE", "CACHE", "ENGINE", "KEYS", "SIZE", "REGION", "ACCOUNT", "CREATED")
 			for _, l := range list {
-				t.row(l.Name, l.Status, l.Type, l.Cache, l.Engine, strconv.FormatInt(l.Keys, 10), bytes(l.Bytes), l.Region, l.Account, l.CreatedAt)
+				t.row(l.Name, l.Status, l.Type, l.Cache, l.Engine, strconv.FormatInt(l.Keys, 10), bytes(l.Bytes), l.Region, l.Account, moment(l.CreatedAt))
 				if l.Reason != "" {
 					t.line("  " + l.Reason)
 				}
