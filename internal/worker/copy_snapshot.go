@@ -21,7 +21,9 @@ func (w *Worker) copySnapshot(ctx context.Context, r *job.Running, t resource.Co
 	}
 	failpoint.Hit("copy-snapshot.begun")
 	m, err := w.Store.ReadManifest(ctx, target.ID)
-	if errors.Is(err, blob.ErrNotFound) {
+	if err == nil {
+		err = w.Store.Confirm(ctx, m) // an earlier run wrote it
+	} else if errors.Is(err, blob.ErrNotFound) {
 		m, err = w.copyManifest(ctx, t.SourceID, target)
 	}
 	if err != nil {
@@ -48,6 +50,9 @@ func (w *Worker) copyManifest(ctx context.Context, sourceID string, target *reso
 	source, err := w.Store.ReadManifest(ctx, sourceID)
 	if err != nil {
 		return nil, err
+	}
+	if err := w.Store.Present(ctx, source); err != nil {
+		return nil, err // a copy would only look like one
 	}
 	var tags []resource.Tag
 	err = w.DB.View(ctx, func(tx *metastore.Tx) (err error) {

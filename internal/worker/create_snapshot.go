@@ -36,15 +36,12 @@ func (w *Worker) takeSnapshot(ctx context.Context, r *job.Running, id string, fi
 	if err != nil {
 		return err
 	}
-	m, err := w.Store.ReadManifest(ctx, s.ID)
-	switch {
-	case err == nil: // an earlier run wrote it, and only the last transaction is missing
-	case errors.Is(err, blob.ErrNotFound):
-		if m, err = w.capture(ctx, r, s); err != nil {
-			return hopeless(err)
-		}
-	default:
-		return err
+	m, err := w.written(ctx, s.ID)
+	if errors.Is(err, blob.ErrNotFound) {
+		m, err = w.capture(ctx, r, s)
+	}
+	if err != nil {
+		return hopeless(err)
 	}
 	failpoint.Hit("create-snapshot.manifest")
 	return finish(ctx, func(tx *metastore.Tx) error {
@@ -58,6 +55,22 @@ func (w *Worker) takeSnapshot(ctx context.Context, r *job.Running, id string, fi
 		}
 		return w.tell(tx, s.Scope, ofSnapshot, s.Name, "Snapshot %s created for cache %s.", s.Name, s.Source.Name)
 	})
+}
+
+// written is the manifest that an earlier run wrote: then only the last transaction is missing. One whose parts are gone is the
+// work of a run that had lost its lease while the next one cleared up; it never was a snapshot.
+func (w *Worker) written(ctx context.Context, id string) (*snapstore.Manifest, error) {
+	m, err := w.Store.ReadManifest(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err = w.Store.Confirm(ctx, m); errors.Is(err, snapstore.ErrCorrupt) {
+		w.Log.Warn("a manifest without its parts is removed, and the snapshot taken again", "snapshot", id, "err", err)
+		if err = w.Store.DeleteManifest(ctx, id); err == nil {
+			err = blob.ErrNotFound
+		}
+	}
+	return m, err
 }
 
 // capture cuts the cache, writes the parts and then the manifest.
@@ -86,14 +99,12 @@ func (w *Worker) capture(ctx context.Context, r *job.Running, s *resource.Snapsh
 	if err != nil {
 		return nil, err
 	}
-	cut, err := w.cut(ctx, r, node, shard)
+	cut, stored, err := w.store(ctx, r, s, node, shard)
 	if err != nil {
-		shard.Abort()
-		return nil, err
-	}
-	failpoint.Hit("create-snapshot.cut")
-	stored, err := shard.Close()
-	if err != nil {
+		// At once, whatever becomes of the job: on a full disk even the word that it failed needs the room.
+		if derr := w.Store.DeleteCapture(context.WithoutCancel(ctx), c.CaptureID); derr != nil {
+			w.Log.Warn("the parts of a capture that failed stay until they are swept", "capture", c.CaptureID, "err", derr)
+		}
 		return nil, err
 	}
 	failpoint.Hit("create-snapshot.captured")
@@ -106,6 +117,25 @@ func (w *Worker) capture(ctx context.Context, r *job.Running, s *resource.Snapsh
 	}
 	m.Key.ARN, m.Key.Default = s.KMSKeyID, s.KMSDefault
 	return m, w.Store.WriteManifest(ctx, m, key)
+}
+
+// store cuts one engine and makes its parts durable.
+func (w *Worker) store(ctx context.Context, r *job.Running, s *resource.Snapshot, node supervisor.Node, shard *snapstore.ShardWriter) (*capture.Result, snapstore.ShardBytes, error) {
+	cut, err := w.cut(ctx, r, node, shard)
+	if err != nil {
+		shard.Abort()
+		return nil, snapstore.ShardBytes{}, err
+	}
+	failpoint.Hit("create-snapshot.cut")
+	stored, err := shard.Close()
+	if err == nil && stored.PlainBytes != cut.Summary.Bytes {
+		err = fmt.Errorf("%d bytes were stored, and the engine sent %d", stored.PlainBytes, cut.Summary.Bytes)
+	}
+	if err == nil {
+		// The engine may have ended after it was looked up, and what was cut is the empty one that took its place.
+		_, _, err = w.sourceNode(ctx, s)
+	}
+	return cut, stored, err
 }
 
 // describe is the manifest's account of one shard.

@@ -22,16 +22,11 @@ func (w *Worker) deleteSnapshot(ctx context.Context, r *job.Running, t resource.
 	}
 	failpoint.Hit("delete-snapshot.manifest")
 	if s.CaptureID != "" {
-		others := 0
-		err := w.DB.View(ctx, func(tx *metastore.Tx) (err error) {
-			others, err = tx.CountOthersOfCapture(s.CaptureID, s.ID)
-			return err
-		})
+		others, err := w.shared(ctx, s)
 		if err != nil {
 			return err
 		}
-		// A copy in the making is not counted yet, but its source is in use until it is, and cannot be deleted.
-		if others == 0 {
+		if !others {
 			if err := w.Store.DeleteCapture(ctx, s.CaptureID); err != nil {
 				return err
 			}
@@ -47,6 +42,26 @@ func (w *Worker) deleteSnapshot(ctx context.Context, r *job.Running, t resource.
 		}
 		return w.tell(tx, s.Scope, ofSnapshot, s.Name, "Snapshot %s is deleted.", s.Name)
 	})
+}
+
+// shared tells whether other snapshots are made of a snapshot's parts. A copy in the making is not counted yet, but its source
+// is in use until it is, and cannot be deleted. The manifests are asked as well: after the catalogue came back from an older
+// backup they know of copies that it has forgotten. While one of them cannot be read the parts are left to the sweep.
+func (w *Worker) shared(ctx context.Context, s *resource.Snapshot) (bool, error) {
+	n := 0
+	err := w.DB.View(ctx, func(tx *metastore.Tx) (err error) {
+		n, err = tx.CountOthersOfCapture(s.CaptureID, s.ID)
+		return err
+	})
+	if err != nil || n > 0 {
+		return n > 0, err
+	}
+	named, err := w.Store.Named(ctx, s.CaptureID)
+	if err != nil && ctx.Err() == nil {
+		w.Log.Warn("the parts of a deleted snapshot stay until all manifests can be read", "snapshot", s.Name, "capture", s.CaptureID, "err", err)
+		return true, nil
+	}
+	return named, err
 }
 
 // deleteSnapshotFailed keeps a snapshot whose delete was given up in the list as failed, so that it can be deleted again.

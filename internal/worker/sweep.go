@@ -12,8 +12,8 @@ import (
 // Sweep removes parts that no snapshot names and no job writes: what captures that died have left.
 func (w *Worker) Sweep(ctx context.Context) error {
 	swept, err := w.Store.Sweep(ctx, func(captureID string) bool {
-		writing, err := w.writing(ctx)
-		return err != nil || writing[captureID]
+		needed, err := w.needed(ctx, captureID)
+		return err != nil || needed
 	})
 	if swept.Captures > 0 {
 		w.Log.Info("swept orphaned parts", "captures", swept.Captures, "objects", swept.Objects, "bytes", swept.Bytes)
@@ -21,10 +21,13 @@ func (w *Worker) Sweep(ctx context.Context) error {
 	return err
 }
 
-// writing lists the captures that unfinished jobs have begun.
-func (w *Worker) writing(ctx context.Context) (map[string]bool, error) {
-	all := map[string]bool{}
-	return all, w.DB.View(ctx, func(tx *metastore.Tx) error {
+// needed tells whether a capture is that of a snapshot, or is being written by an unfinished job.
+func (w *Worker) needed(ctx context.Context, captureID string) (needed bool, err error) {
+	err = w.DB.View(ctx, func(tx *metastore.Tx) error {
+		n, err := tx.CountOthersOfCapture(captureID, "")
+		if needed = n > 0; err != nil || needed {
+			return err
+		}
 		for _, kind := range []string{resource.TaskCreateSnapshot, resource.TaskDeleteCache} {
 			jobs, err := job.List(tx, job.Filter{Kind: kind})
 			if err != nil {
@@ -32,11 +35,12 @@ func (w *Worker) writing(ctx context.Context) (map[string]bool, error) {
 			}
 			for _, j := range jobs {
 				var c captured
-				if !j.State.Finished() && json.Unmarshal(j.Checkpoint, &c) == nil {
-					all[c.CaptureID] = true
+				if !j.State.Finished() && json.Unmarshal(j.Checkpoint, &c) == nil && c.CaptureID == captureID {
+					needed = true
 				}
 			}
 		}
 		return nil
 	})
+	return needed, err
 }
