@@ -92,7 +92,16 @@ func (w *Worker) upgrade(ctx context.Context, r *job.Running, nodeID string, t r
 		if before.Keys, err = countKeys(path); err != nil {
 			return "", err
 		}
-		if err := r.Save(ctx, before); err != nil {
+		lost := !exists(path)
+		err := r.Update(ctx, func(tx *metastore.Tx) error {
+			if lost {
+				if err := w.tellEmptied(tx, t.CacheID); err != nil {
+					return err
+				}
+			}
+			return r.SaveIn(tx, before)
+		})
+		if err != nil {
 			return "", err
 		}
 	}
@@ -113,9 +122,23 @@ func (w *Worker) upgrade(ctx context.Context, r *job.Running, nodeID string, t r
 		return "", err
 	}
 	if got := loaded.Keys + loaded.Expired; got != before.Keys {
+		// What the old engine saved must survive, for the old engine.
+		if err := w.Engines.Stop(ctx, nodeID); err != nil {
+			return "", err
+		}
 		return "", job.Cancel(fmt.Errorf("the new engine loaded %d keys and the old one saved %d", got, before.Keys))
 	}
 	return choice.FullVersion, w.Engines.RemoveData(ctx, nodeID)
+}
+
+// tellEmptied says that an engine that was to be replaced has ended without saving.
+func (w *Worker) tellEmptied(tx *metastore.Tx, cacheID string) error {
+	cache, err := cacheIn(tx, cacheID, resource.CacheModifying)
+	if err != nil {
+		return done(err)
+	}
+	return w.tell(tx, cache.Scope, ofCache, cache.Name,
+		"The engine of cache %s ended before it could save its data: the new one begins empty. Restore a snapshot to get data back.", cache.Name)
 }
 
 // countKeys walks a data file. One that is not there holds no keys: the old engine was dead, and its data with it.

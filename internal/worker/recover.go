@@ -116,7 +116,11 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 		}
 		return w.Engines.RemoveData(ctx, t.NodeID)
 	}
-	if !again {
+	if !alive {
+		if err := w.ownBinary(cache, t.NodeID); err != nil {
+			return err
+		}
+		// Counted at every start: an earlier run's engine may have served, and have died again.
 		begun = restarting{Counted: true, Saved: exists(w.Engines.DataPath(t.NodeID))}
 		err := r.Update(ctx, func(tx *metastore.Tx) error {
 			cache, err := cacheIn(tx, t.CacheID, resource.CacheAvailable, resource.CacheModifying)
@@ -136,8 +140,10 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 		}
 	}
 	failpoint.Hit("recover-node.counted")
-	if err := w.Engines.Start(ctx, t.NodeID); err != nil {
-		return err
+	if !alive {
+		if err := w.Engines.Start(ctx, t.NodeID); err != nil {
+			return err
+		}
 	}
 	failpoint.Hit("recover-node.started")
 	if err := w.Engines.WaitReady(ctx, t.NodeID, nil); err != nil {
@@ -164,6 +170,20 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 		return w.tell(tx, cache.Scope, ofCache, cache.Name,
 			"The engine of cache %s was restarted. It has no replica and no append-only file: it returned empty. Restore a snapshot to get data back.", cache.Name)
 	})
+}
+
+// ownBinary puts a node back on the engine that its cache has. A change of engine that was given up left it on the other one,
+// which may be why it was given up.
+func (w *Worker) ownBinary(cache *resource.Cache, nodeID string) error {
+	node, err := w.Engines.Node(nodeID)
+	if err != nil || node.Engine == cache.Engine && node.Binary.Version.String() == cache.FullEngineVersion {
+		return err
+	}
+	choice, err := w.Catalog.Resolve(cache.Engine, cache.MajorEngineVersion)
+	if err != nil || choice.Binary == node.Binary {
+		return err
+	}
+	return w.Engines.SetBinary(nodeID, choice.Binary)
 }
 
 // replace gives a cache a new node in the place of one whose directory is gone: the data directory came back from a backup
