@@ -26,18 +26,23 @@ import (
 // DefaultMaxBody is the most bytes that the body of a Query or JSON request may have.
 const DefaultMaxBody = 1 << 20
 
+// DefaultPatience is how long a client may take to send the body of a Query or JSON request, or the next bytes of an object.
+// Without it a stranger could hold connections for ever: the server reads a refused body's rest too, to keep the connection.
+const DefaultPatience = 30 * time.Second
+
 // Options are what a Gateway is made of. Faces and Lookup are needed, the rest has defaults.
 type Options struct {
 	Faces []Face
 	// Lookup finds who signs with an access key: (*iam.Directory).Lookup.
 	Lookup func(accessKeyID string) (iam.Principal, iam.Secret, bool)
 
-	MaxBody int64                                                        // of Query and JSON requests; DefaultMaxBody if 0
-	Ready   func(context.Context) error                                  // what /healthz asks; always ready if nil
-	Metrics http.Handler                                                 // answers /metrics; not served if nil
-	Log     *slog.Logger                                                 // slog.Default() if nil
-	Now     func() time.Time                                             // time.Now if nil
-	Observe func(service, action string, status int, took time.Duration) // after each API request; action is "" if it is none of the API's
+	MaxBody  int64                                                        // of Query and JSON requests; DefaultMaxBody if 0
+	Patience time.Duration                                                // with a body: all of it for Query and JSON, each read of it for REST; DefaultPatience if 0
+	Ready    func(context.Context) error                                  // what /healthz asks; always ready if nil
+	Metrics  http.Handler                                                 // answers /metrics; not served if nil
+	Log      *slog.Logger                                                 // slog.Default() if nil
+	Now      func() time.Time                                             // time.Now if nil
+	Observe  func(service, action string, status int, took time.Duration) // after each API request; action is "" if it is none of the API's
 }
 
 // Gateway is an http.Handler. It holds no state of requests.
@@ -54,6 +59,9 @@ func New(o Options) *Gateway {
 	}
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
+	}
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -87,6 +95,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rec := &recorder{ResponseWriter: w}
 	start := time.Now()
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = newPatient(w, r.Body, g.o.Patience)
+	}
 	c.face = g.guess(r)
 	defer func() {
 		if p := recover(); p != nil {
@@ -137,6 +148,9 @@ func (g *Gateway) authenticate(w *recorder, r *http.Request, c *Call, s *sigv4.S
 		stream, err := s.VerifyS3(r, creds, c.Now)
 		if err != nil {
 			return nil, err
+		}
+		if b, ok := r.Body.(*patient); ok {
+			b.each = true
 		}
 		c.Request = withBody(r, stream)
 	} else {
