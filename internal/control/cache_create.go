@@ -92,6 +92,12 @@ func (c *Control) newCache(in CreateCache) (*resource.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkDescription(in.Description); err != nil {
+		return nil, err
+	}
+	if err := checkKeyRef(in.KMSKeyID); err != nil {
+		return nil, err
+	}
 	if err := checkLimits(in.Limits); err != nil {
 		return nil, err
 	}
@@ -184,12 +190,15 @@ func parseSource(scope resource.Scope, arns []string) (*source, error) {
 	switch {
 	case a.Service == "s3":
 		bucket, key, ok := strings.Cut(a.Name, "/")
-		if !ok || bucket == "" || key == "" || strings.Contains(key, ",") {
+		if !ok || bucket == "" || key == "" || strings.Contains(key, ",") || a.Region != "" || a.Account != "" || a.Partition != resource.Partition(scope.Region) {
 			return nil, invalid(param, "%q does not name an S3 object: arn:aws:s3:::bucket/key is expected, and the key may not contain commas.", clip(arns[0]))
+		}
+		if !bucketName.MatchString(bucket) || len(key) > longestObjectKey {
+			return nil, invalid(param, "%q does not name an S3 object: that is no name of a bucket, or its key is longer than %d bytes.", clip(arns[0]), longestObjectKey)
 		}
 		return &source{object: &resource.S3Object{Bucket: bucket, Key: key}}, nil
 	case a.Service == "elasticache" && a.Type == "serverlesscachesnapshot":
-		if a.Account != scope.Account || a.Region != scope.Region {
+		if a.Account != scope.Account || a.Region != scope.Region || a.Partition != resource.Partition(scope.Region) {
 			return nil, invalid(param, "Snapshot %s belongs to another account or region; export it to S3 and restore the file.", clip(arns[0]))
 		}
 		return &source{name: a.Name}, nil

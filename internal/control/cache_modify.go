@@ -81,6 +81,11 @@ func (in *ModifyCache) check() error {
 	if in.RemoveUserGroup && in.UserGroupID != nil {
 		return conflicting("UserGroupId and RemoveUserGroup cannot be given together.")
 	}
+	if in.Description != nil {
+		if err := checkDescription(*in.Description); err != nil {
+			return err
+		}
+	}
 	if in.Limits != nil {
 		if err := checkLimits(*in.Limits); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
@@ -35,7 +36,7 @@ func (p Page) start(limit int) (after string, most int, err error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(p.Token)
 	after, ok := strings.CutPrefix(string(raw), tokenMark)
-	if err != nil || !ok {
+	if err != nil || !ok || !utf8.ValidString(after) || strings.Contains(after, "\x00") { // which PostgreSQL would choke on
 		return "", 0, invalid("NextToken", "The NextToken is not one that this service gave out.")
 	}
 	return after, most, nil

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/keyframe/keyframe/internal/resource"
 )
@@ -32,6 +33,31 @@ func checkLimits(l resource.Limits) error {
 		if bound.min != nil && bound.max != nil && *bound.min > *bound.max {
 			return invalid(bound.param, "%s: the minimum %d is above the maximum %d.", bound.param, *bound.min, *bound.max)
 		}
+	}
+	return nil
+}
+
+// Lengths that AWS documents, in characters, and the greatest length of an object key, in bytes.
+const (
+	longestDescription = 255
+	longestKeyRef      = 2048
+	longestObjectKey   = 1024
+)
+
+// bucketName is wider than S3's present rule: old buckets, and those of other makers, have names that it would refuse.
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$`)
+
+func checkDescription(s string) error {
+	if n := utf8.RuneCountInString(s); n > longestDescription {
+		return invalid("Description", "Description must have at most %d characters; %d were given.", longestDescription, n)
+	}
+	return nil
+}
+
+// checkKeyRef keeps what cannot name a key from providers and messages.
+func checkKeyRef(ref string) error {
+	if n := utf8.RuneCountInString(ref); n > longestKeyRef {
+		return invalid("KmsKeyId", "KmsKeyId must have at most %d characters; %d were given.", longestKeyRef, n)
 	}
 	return nil
 }

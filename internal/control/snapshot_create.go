@@ -137,6 +137,9 @@ func (c *Control) checkSnapshotQuota(tx *metastore.Tx, cacheID string) error {
 
 // resolveKey turns what the user wrote into the ARN of an enabled key.
 func (c *Control) resolveKey(ctx context.Context, s *resource.Snapshot, ref string) error {
+	if err := checkKeyRef(ref); err != nil {
+		return err
+	}
 	arn, err := c.keys.Resolve(ctx, s.Scope, s.Kind.Service(), ref)
 	s.KMSKeyID, s.KMSDefault = arn, ref == ""
 	return err

@@ -19,6 +19,9 @@ func (c *Control) ExportSnapshot(ctx context.Context, in ExportSnapshot) (*resou
 	if in.Bucket == "" {
 		return nil, invalid("S3BucketName", "The parameter S3BucketName must be provided and must not be blank.")
 	}
+	if !bucketName.MatchString(in.Bucket) {
+		return nil, invalid("S3BucketName", "The S3 bucket %s does not exist.", clip(in.Bucket))
+	}
 	var s *resource.Snapshot
 	check := func(tx *metastore.Tx) (err error) {
 		s, err = readySnapshot(tx, in.Scope, in.Name)

@@ -83,7 +83,7 @@ func (c *Control) Tags(ctx context.Context, scope resource.Scope, arn string) (t
 // tagged finds the resource of an ARN and returns the ARN as it is stored.
 func tagged(tx *metastore.Tx, scope resource.Scope, s string) (string, error) {
 	a, ok := resource.ParseARN(s)
-	if !ok || a.Service != "elasticache" || a.Region != scope.Region || a.Account != scope.Account {
+	if !ok || a.Service != "elasticache" || a.Region != scope.Region || a.Account != scope.Account || a.Partition != resource.Partition(scope.Region) {
 		return "", resource.Errorf(resource.InvalidARN, resource.TypeOther, s, "ARN %s is invalid.", clip(s))
 	}
 	name := oldName(a.Name)

@@ -52,5 +52,5 @@ func clip(s string) string {
 	if len(s) <= 64 {
 		return s
 	}
-	return s[:64] + "..."
+	return strings.ToValidUTF8(s[:64], "") + "..."
 }

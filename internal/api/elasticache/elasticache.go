@@ -23,7 +23,7 @@ func New(c *control.Control) *gateway.API {
 			if a, ok := resource.ParseARN(arn); ok && a.Service == "s3" {
 				needs = append(needs, policy.Need{Action: "s3:GetObject", Resource: arn})
 			} else if ok {
-				needs = append(needs, policy.Need{Action: "elasticache:CreateServerlessCache", Resource: strings.ToLower(arn)})
+				needs = append(needs, policy.Need{Action: "elasticache:CreateServerlessCache", Resource: anyARN(&arn)})
 			}
 		}
 		return needs
@@ -96,24 +96,28 @@ func tagged(_ *gateway.Call, action, arn string, tags []ecapi.Tag) []policy.Need
 	return needs
 }
 
+// stored is a name as the control plane looks it up: what policy is asked about must be what is then acted on.
+func stored(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+
 // cacheARN is the ARN of a serverless cache for policies; names in it are in lower case, and no name stands for all.
 func cacheARN(c *gateway.Call, name *string) string {
 	if text(name) == "" {
 		return "*"
 	}
-	return resource.CacheARN(resource.Serverless, c.Scope, strings.ToLower(*name))
+	return resource.CacheARN(resource.Serverless, c.Scope, stored(*name))
 }
 
 func snapshotARN(c *gateway.Call, name *string) string {
 	if text(name) == "" {
 		return "*"
 	}
-	return resource.SnapshotARN(resource.Serverless, c.Scope, strings.ToLower(*name))
+	return resource.SnapshotARN(resource.Serverless, c.Scope, stored(*name))
 }
 
 // anyARN is what the client named, if it is an ARN at all; if not, the handler says so.
 func anyARN(s *string) string {
 	if a, ok := resource.ParseARN(text(s)); ok {
+		a.Name = stored(a.Name)
 		return a.String()
 	}
 	return "*"

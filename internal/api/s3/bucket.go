@@ -87,7 +87,7 @@ func locate(constraint, region string) (string, error) {
 	if region != "us-east-1" && region != constraint {
 		return "", &Fault{"IllegalLocationConstraintException", 400, "The " + constraint + " location constraint is incompatible for the region specific endpoint this request was sent to."}
 	}
-	if strings.Trim(constraint, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.Count(constraint, "-") < 2 {
+	if len(constraint) > 64 || strings.Trim(constraint, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.Count(constraint, "-") < 2 {
 		return "", &Fault{"InvalidLocationConstraint", 400, "The specified location-constraint is not valid"}
 	}
 	return constraint, nil
