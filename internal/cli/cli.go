@@ -31,7 +31,7 @@ func Main(version string, args []string, _ io.Reader, stdout, stderr io.Writer) 
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "keyframe: %v\n", err)
+		fmt.Fprintf(stderr, "keyframe: %s\n", visible(err.Error(), true))
 		var usage usageError
 		if errors.As(err, &usage) {
 			return 2

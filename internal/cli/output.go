@@ -3,9 +3,11 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 )
@@ -13,8 +15,31 @@ import (
 // table writes aligned columns.
 type table struct{ w *tabwriter.Writer }
 
-func (t *table) row(cells ...string) { fmt.Fprintln(t.w, strings.Join(cells, "\t")) }
-func (t *table) line(text string)    { fmt.Fprintln(t.w, text) }
+func (t *table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = visible(c, false)
+	}
+	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
+}
+
+// line is text outside of the columns. What has several lines stays below the first.
+func (t *table) line(text string) {
+	fmt.Fprintln(t.w, strings.ReplaceAll(visible(text, true), "\n", "\n  "))
+}
+
+// visible writes out what a terminal would obey: tags, logs and manifests are other people's words, and an escape sequence
+// or a change of the writing direction in them could forge what is read here.
+func visible(s string, lines bool) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) || lines && r == '\n' {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+	}
+	return b.String()
+}
 
 // print shows v as JSON, or what people draws of it as a table.
 func (s *session) print(v any, people func(*table)) error {
