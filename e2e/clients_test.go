@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache/types"
@@ -22,6 +20,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/keyframe/keyframe/internal/api/wire/wiretest"
 	"github.com/keyframe/keyframe/internal/engine/resp"
 )
 
@@ -37,11 +36,11 @@ func (s *server) as(profile, region string) *client {
 	s.t.Helper()
 	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithSharedCredentialsFiles([]string{filepath.Join(s.dir, "credentials")}),
 		config.WithSharedConfigFiles(nil), config.WithSharedConfigProfile(profile), config.WithRegion(region), config.WithBaseEndpoint(s.url),
-		config.WithRetryMaxAttempts(1),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })))
+		config.WithRetryMaxAttempts(1))
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	cfg.HTTPClient = wiretest.HTTPClient()
 	return &client{elasticache.NewFromConfig(cfg), s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }), s}
 }
 

@@ -135,6 +135,8 @@ func TestSnapshotFaults(t *testing.T) {
 		_, err = c.copy("first", "x", func(in *elasticache.CopyServerlessCacheSnapshotInput) { in.Tags = tags(51) })
 		wantFault[tagQuota](t, err, 400)
 		_, err = c.export("nothing", "Not A Bucket")
+		wantFault[invalidValue](t, err, 400, "The S3 bucket Not A Bucket does not exist.")
+		_, err = c.export("nothing", "no-bucket")
 		wantFault[noSnapshot](t, err, 404)
 		if _, err := c.snapshot("x"); err == nil {
 			t.Error("a refused command left a snapshot behind")
