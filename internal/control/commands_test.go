@@ -272,3 +272,26 @@ func TestEventPeriods(t *testing.T) {
 		}
 	}
 }
+
+// A snapshot is wrapped under the key that the request names, else under the cache's own, else under the service's.
+func TestSnapshotsTakeTheirCachesKey(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	own, err := p.ring.Create(home, "alias/own", "")
+	p.must(err)
+	other, err := p.ring.Create(home, "alias/other", "")
+	p.must(err)
+	p.running("kept", func(in *CreateCache) { in.KMSKeyID = "alias/own" })
+	p.running("plain")
+	for _, c := range []struct {
+		cache, name, ref, want string
+		shown                  bool
+	}{{"kept", "a", "", own.ARN(), true}, {"kept", "b", "alias/other", other.ARN(), true}, {"plain", "c", "", "", false}} {
+		s, err := p.CreateSnapshot(t.Context(), CreateSnapshot{Scope: home, Cache: c.cache, Name: c.name, KMSKeyID: c.ref})
+		p.must(err)
+		if c.want != "" && s.KMSKeyID != c.want || s.KMSDefault == c.shown {
+			t.Errorf("%s of %s: key %s, default %t", c.name, c.cache, s.KMSKeyID, s.KMSDefault)
+		}
+		p.finish(resource.SnapshotAvailable)
+	}
+}

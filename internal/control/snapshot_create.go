@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -14,7 +15,7 @@ type CreateSnapshot struct {
 	Scope    resource.Scope
 	Name     string
 	Cache    string         // name of the cache
-	KMSKeyID string         // id, ARN or alias; empty for the service's default key
+	KMSKeyID string         // id, ARN or alias; empty for the cache's key, or else the service's default key
 	Tags     []resource.Tag // none: the cache's tags are inherited
 }
 
@@ -43,7 +44,8 @@ func (c *Control) CreateSnapshot(ctx context.Context, in CreateSnapshot) (*resou
 	if err := c.checkTags(in.Tags); err != nil {
 		return nil, err
 	}
-	if err := c.resolveKey(ctx, s, in.KMSKeyID); err != nil {
+	// Data that its owner put under a key of his own does not leave it unasked.
+	if err := c.resolveKey(ctx, s, cmp.Or(in.KMSKeyID, s.Source.KMSKeyID)); err != nil {
 		return nil, err
 	}
 	err = c.db.Update(ctx, func(tx *metastore.Tx) error {
