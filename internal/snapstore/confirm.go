@@ -30,6 +30,15 @@ func (s *Store) Present(ctx context.Context, m *Manifest) error {
 	return nil
 }
 
+// Exists tells whether a snapshot has a manifest, be it readable or not.
+func (s *Store) Exists(ctx context.Context, snapshot string) (bool, error) {
+	_, err := s.bucket.Stat(ctx, ManifestKey(snapshot))
+	if errors.Is(err, blob.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Confirm makes sure of a manifest that was found where an earlier run was to write it. Its parts must be there (ErrCorrupt),
 // and it is written once more: a process that ended between showing the file and syncing its directory has left one that a
 // power cut may take away.

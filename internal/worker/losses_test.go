@@ -194,6 +194,32 @@ func TestDeleteKeepsThePartsOfForgottenCopies(t *testing.T) {
 	}
 }
 
+// The catalogue is that of a backup, and lists a snapshot that was deleted later: it is not called available.
+func TestSnapshotWithoutManifestIsNotAvailable(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	c := h.cache(engine.Valkey, 5)
+	kept, err := h.Store.ReadManifest(t.Context(), h.snapshot("kept", c).ID)
+	h.must(err)
+	h.snapshot("gone", c)
+	h.must(h.Store.DeleteManifest(t.Context(), "gone"))
+	for range 2 {
+		h.must(h.Sweep(t.Context()))
+		if s := h.snapshotNow("gone"); s.Status != resource.SnapshotFailed || s.StatusReason == "" {
+			t.Errorf("gone is %s: %s", s.Status, s.StatusReason)
+		}
+		if s := h.snapshotNow("kept"); s.Status != resource.SnapshotAvailable {
+			t.Errorf("kept is %s: %s", s.Status, s.StatusReason)
+		}
+	}
+	_, err = h.Store.Copy(t.Context(), kept, "gone", nil, h.key)
+	h.must(err)
+	h.must(h.Sweep(t.Context()))
+	if s := h.snapshotNow("gone"); s.Status != resource.SnapshotAvailable || s.StatusReason != "" {
+		t.Errorf("its manifest is back, and it is %s: %s", s.Status, s.StatusReason)
+	}
+}
+
 // A run that had lost its lease wrote the manifest after the next run had removed its parts. It must not become a snapshot.
 func TestManifestWithoutPartsIsTakenAgain(t *testing.T) {
 	t.Parallel()

@@ -9,8 +9,12 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// Sweep removes parts that no snapshot names and no job writes: what captures that died have left.
+// Sweep brings catalogue and store in line: snapshots without a manifest are not called available, and parts that no snapshot
+// names and no job writes are removed: what captures that died have left.
 func (w *Worker) Sweep(ctx context.Context) error {
+	if err := w.compare(ctx); err != nil {
+		return err
+	}
 	swept, err := w.Store.Sweep(ctx, func(captureID string) bool {
 		needed, err := w.needed(ctx, captureID)
 		return err != nil || needed
