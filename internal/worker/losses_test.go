@@ -324,3 +324,29 @@ func TestFailedUpgradeGoesBack(t *testing.T) {
 	}
 	h.whole("after", 50)
 }
+
+// A restart that an earlier run began is counted again when its engine has died since: a snapshot that was asked for in
+// between must not show the emptiness after it.
+func TestEveryRestartIsCounted(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	c := h.cache(engine.Valkey, 5)
+	node := h.node(c.ID)
+	h.must(h.Engines.Stop(t.Context(), node))
+	var id string
+	h.must(h.DB.Update(t.Context(), func(tx *metastore.Tx) (err error) {
+		if id, err = h.Queue.Enqueue(tx, job.NewSpec(resource.TaskRecoverNode, c.ID, resource.RecoverNodeTask{CacheID: c.ID, NodeID: node})); err == nil {
+			_, err = tx.Exec(`UPDATE jobs SET checkpoint = ? WHERE id = ?`, `{"Counted":true,"Saved":true}`, id)
+		}
+		return err
+	}))
+	if j, err := job.Wait(kftest.Context(t), h.DB, id); err != nil || j.State != job.StateCompleted {
+		t.Fatalf("%s, %v", j.State, err)
+	}
+	if now := h.cacheNow(c.ID); now.Restarts != 1 {
+		t.Errorf("%d restarts are counted", now.Restarts)
+	}
+	if s := h.snapshot("late", c); s.Status != resource.SnapshotFailed || !strings.Contains(s.StatusReason, "lost") {
+		t.Errorf("a snapshot that was asked for before is %s: %s", s.Status, s.StatusReason)
+	}
+}
