@@ -54,8 +54,9 @@ type Stage struct {
 	Size   int64  // of the RDB, bytes
 	Keys   int64
 
-	sup  *supervisor.Supervisor
-	temp string
+	sup       *supervisor.Supervisor
+	temp      string
+	serverPID int // of the server that is measured; 0 for none
 }
 
 // Open starts the engine, fills it and captures its RDB into a file. The caller closes the stage.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +26,7 @@ type Measure struct {
 type Row struct {
 	Measure
 	AnchorTime, OurTime Times // wall
-	AnchorCPU, OurCPU   Times // of this process and the programs it ran, without the engine: it means something on a busy machine too
+	AnchorCPU, OurCPU   Times // of this process, the programs it ran and the server, without the engine: it means something on a busy machine too
 	Size                int64 // bytes of RDB that one run works on
 }
 
@@ -54,11 +56,11 @@ func (s *Stage) Compare(ctx context.Context, m Measure) (Row, error) {
 			times *Times
 			cpu   *Times
 		}{{m.AnchorName, m.Anchor, &row.AnchorTime, &row.AnchorCPU}, {m.Name, m.Ours, &row.OurTime, &row.OurCPU}} {
-			start, before := time.Now(), cpu()
+			start, before := time.Now(), s.cpu()
 			if err := side.f(ctx); err != nil {
 				return row, fmt.Errorf("%s: %w", side.name, err)
 			}
-			took, used := time.Since(start), cpu()-before
+			took, used := time.Since(start), s.cpu()-before
 			*side.times = append(*side.times, took)
 			*side.cpu = append(*side.cpu, used)
 			fmt.Fprintf(s.Log, "%s: %.2f s, CPU %.2f s\n", side.name, took.Seconds(), used.Seconds())
@@ -67,9 +69,9 @@ func (s *Stage) Compare(ctx context.Context, m Measure) (Row, error) {
 	return row, nil
 }
 
-// cpu is what this process and its ended children have used so far.
-func cpu() time.Duration {
-	var sum time.Duration
+// cpu is what this process, its ended children and the server have used so far.
+func (s *Stage) cpu() time.Duration {
+	sum := s.serverCPU()
 	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
 		var r syscall.Rusage
 		if syscall.Getrusage(who, &r) == nil {
@@ -93,4 +95,20 @@ func Table(w io.Writer, rows []Row) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// serverCPU is what the server process has used so far; nothing when there is none.
+func (s *Stage) serverCPU() time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.serverPID))
+	if err != nil {
+		return 0
+	}
+	// Behind the program's name, in parentheses: user and system time are the 12th and 13th fields, in hundredths of a second.
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)   //nolint:errcheck // the kernel writes numbers
+	system, _ := strconv.ParseInt(fields[12], 10, 64) //nolint:errcheck // likewise
+	return time.Duration(user+system) * 10 * time.Millisecond
 }

@@ -34,7 +34,7 @@ func Server(ctx context.Context, w io.Writer, o Options, program string) (err er
 	if err != nil {
 		return err
 	}
-	s := &serverStage{b: b, program: program, Stage: Stage{Options: o, temp: temp}}
+	s := &serverStage{b: b, program: program, Stage: Stage{Options: o, temp: temp, serverPID: b.cmd.Process.Pid}}
 	defer func() { err = errors.Join(err, b.close(), s.closeEngines()) }()
 	if err := s.prepare(ctx); err != nil {
 		return fmt.Errorf("bench: %w", err)
