@@ -25,6 +25,7 @@ func (s *session) cache() *cobra.Command {
 type listedCache struct {
 	Name, Account, Region    string
 	Status, Reason           string
+	Progress                 string `json:",omitempty"` // of the job that runs now
 	Engine, Version, Running string // asked for, and the binary that runs
 	Endpoint                 string
 	CreatedAt                time.Time
@@ -41,11 +42,17 @@ func (s *session) cacheList() *cobra.Command {
 		list := []listedCache{}
 		err = withStores(cmd.Context(), c, func(stores *app.Stores) error {
 			return stores.DB.View(cmd.Context(), func(tx *metastore.Tx) error {
+				far, err := running(tx)
+				if err != nil {
+					return err
+				}
 				for cache, err := range tx.AllCaches() {
 					if err != nil {
 						return err
 					}
-					list = append(list, describeCache(cache))
+					l := describeCache(cache)
+					l.Progress = far[cache.ID]
+					list = append(list, l)
 				}
 				return nil
 			})
@@ -56,7 +63,7 @@ func (s *session) cacheList() *cobra.Command {
 		return s.print(list, func(t *table) {
 			t.row("NAME", "STATUS", "ENGINE", "RUNS", "ENDPOINT", "REGION", "ACCOUNT", "CREATED")
 			for _, l := range list {
-				t.row(l.Name, l.Status, l.Engine+" "+l.Version, orDash(l.Running), orDash(l.Endpoint), l.Region, l.Account, moment(l.CreatedAt))
+				t.row(l.Name, withProgress(l.Status, l.Progress), l.Engine+" "+l.Version, orDash(l.Running), orDash(l.Endpoint), l.Region, l.Account, moment(l.CreatedAt))
 				if l.Reason != "" {
 					t.line("  " + l.Reason)
 				}

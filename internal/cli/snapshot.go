@@ -26,6 +26,7 @@ func (s *session) snapshot() *cobra.Command {
 type listedSnapshot struct {
 	Name, Account, Region string
 	Status, Reason, Type  string
+	Progress              string `json:",omitempty"` // of the job that runs now
 	Cache, Engine         string
 	Keys, Bytes           int64
 	CreatedAt, ExpiresAt  time.Time `json:",omitzero"`
@@ -48,11 +49,19 @@ func (s *session) snapshotList() *cobra.Command {
 		}
 		list := []listedSnapshot{}
 		err = withStores(cmd.Context(), c, func(stores *app.Stores) error {
-			all, err := allSnapshots(cmd.Context(), stores)
-			for _, x := range all {
-				list = append(list, describeSnapshot(x))
-			}
-			return err
+			return stores.DB.View(cmd.Context(), func(tx *metastore.Tx) error {
+				far, err := running(tx)
+				if err != nil {
+					return err
+				}
+				all, err := tx.AllSnapshots()
+				for _, x := range all {
+					l := describeSnapshot(x)
+					l.Progress = far[x.ID]
+					list = append(list, l)
+				}
+				return err
+			})
 		})
 		if err != nil {
 			return err
@@ -60,7 +69,7 @@ func (s *session) snapshotList() *cobra.Command {
 		return s.print(list, func(t *table) {
 			t.row("NAME", "STATUS", "TYPE", "CACHE", "ENGINE", "KEYS", "SIZE", "REGION", "ACCOUNT", "CREATED")
 			for _, l := range list {
-				t.row(l.Name, l.Status, l.Type, l.Cache, l.Engine, strconv.FormatInt(l.Keys, 10), bytes(l.Bytes), l.Region, l.Account, moment(l.CreatedAt))
+				t.row(l.Name, withProgress(l.Status, l.Progress), l.Type, l.Cache, l.Engine, strconv.FormatInt(l.Keys, 10), bytes(l.Bytes), l.Region, l.Account, moment(l.CreatedAt))
 				if l.Reason != "" {
 					t.line("  " + l.Reason)
 				}
