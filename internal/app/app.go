@@ -147,6 +147,27 @@ func (a *App) URL() string { return "http://" + a.listener.Addr().String() }
 // back and continued by the next start. Engines go on running.
 func (a *App) Run(ctx context.Context) error {
 	defer a.release()
+	if err := a.begin(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it served
+		}
+		return err
+	}
+	a.startTicks(ctx)
+	served := make(chan error, 1)
+	go func() { served <- a.http.Serve(a.listener) }()
+	a.log.Info("serving", "url", a.URL(), "data", a.Config.Data, "credentials", a.Accounts.Path())
+	select {
+	case err := <-served:
+		return errors.Join(err, a.drain())
+	case <-ctx.Done():
+		a.log.Info("stopping; engines go on running")
+		return a.drain()
+	}
+}
+
+// begin takes over what a dead predecessor left, jobs and engines, and lets jobs run.
+func (a *App) begin(ctx context.Context) error {
 	// The lock on the data directory says that nobody else works here: every lease is a dead process's.
 	taken, err := a.queue.TakeOver(ctx)
 	if err != nil {
@@ -158,19 +179,7 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.worker.Adopt(ctx); err != nil {
 		return fmt.Errorf("adopt engines: %w", err)
 	}
-	if err := a.queue.Start(ctx); err != nil {
-		return err
-	}
-	a.startTicks(ctx)
-	served := make(chan error, 1)
-	go func() { served <- a.http.Serve(a.listener) }()
-	a.log.Info("serving", "url", a.URL(), "data", a.Config.Data, "credentials", a.Accounts.Path())
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-		a.log.Info("stopping; engines go on running")
-	}
-	return errors.Join(err, a.drain())
+	return a.queue.Start(ctx)
 }
 
 func (a *App) drain() error {
