@@ -38,6 +38,9 @@ func (s *session) demo() *cobra.Command {
 			defer func() { err = errors.Join(err, d.cleanUp()) }()
 		}
 		if err := d.run(cmd.Context()); err != nil {
+			if cmd.Context().Err() != nil {
+				return errors.New("interrupted")
+			}
 			if tail := d.server.logTail(); tail != "" {
 				fmt.Fprintf(s.err, "\nThe server's last words:\n%s\n", tail)
 			}
