@@ -35,7 +35,8 @@ func tags(n int) (out []types.Tag) {
 // Every fault that the reference documents name for serverless snapshots, provoked.
 func TestSnapshotFaults(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "--quota-serverless-snapshots", "3", "--quota-serverless-caches", "2")
+	const kept = 10
+	s := serve(t, "--quota-serverless-snapshots", "3", "--quota-serverless-caches", "2", "--quota-snapshots-kept", fmt.Sprint(kept))
 	c, ctx := s.as("default", "us-east-1"), context.Background()
 	withTags := func(n int) func(*elasticache.CreateServerlessCacheSnapshotInput) {
 		return func(in *elasticache.CreateServerlessCacheSnapshotInput) { in.Tags = tags(n) }
@@ -205,5 +206,24 @@ func TestSnapshotFaults(t *testing.T) {
 		c.take(t, "other", "of-the-other") // the quota is each cache's own
 		_, err = c.newSnapshot("orders", "first")
 		wantFault[snapshotExists](t, err, 400)
+	})
+
+	t.Run("copy onto itself", func(t *testing.T) {
+		_, err := c.copy("first", "First")
+		wantFault[invalidCombination](t, err, 400, "different names")
+	})
+
+	// The bound on all snapshots is none of AWS's figures: the operator sets it.
+	t.Run("room", func(t *testing.T) {
+		out := ok[*elasticache.DescribeServerlessCacheSnapshotsOutput](t)(c.DescribeServerlessCacheSnapshots(ctx, &elasticache.DescribeServerlessCacheSnapshotsInput{}))
+		for i := len(out.ServerlessCacheSnapshots); i < kept; i++ {
+			name := fmt.Sprintf("filler-%d", i)
+			ok[*types.ServerlessCacheSnapshot](t)(c.copy("first", name))
+			c.snapshotIn(t, name, "available")
+		}
+		_, err := c.copy("first", "one-too-many")
+		wantFault[snapshotQuota](t, err, 400, "quota of 10 serverless cache snapshots")
+		_, err = c.newSnapshot("other", "one-too-many")
+		wantFault[snapshotQuota](t, err, 400, "quota of 10 serverless cache snapshots")
 	})
 }

@@ -123,8 +123,9 @@ func (a *App) wire(ctx context.Context) error {
 		Engines: a.engines, Catalog: catalog, Host: host, Spool: spool, DefaultBytes: int64(c.DefaultDataGB) << 30, TLS: c.ServerlessTLS,
 		Now: time.Now, Log: a.log})
 	a.control = control.New(control.Options{DB: a.stores.DB, Queue: a.queue, Keys: a.stores.Keys, Targets: targets, Engines: catalog,
-		Quota: control.Quota{ServerlessCaches: c.Quota.ServerlessCaches, ServerlessSnapshots: c.Quota.ServerlessSnapshots, TagsPerResource: c.Quota.TagsPerResource},
-		Now:   time.Now})
+		Quota: control.Quota{ServerlessCaches: c.Quota.ServerlessCaches, ServerlessSnapshots: c.Quota.ServerlessSnapshots,
+			SnapshotsKept: c.Quota.SnapshotsKept, TagsPerResource: c.Quota.TagsPerResource},
+		Now: time.Now})
 	m := newMetrics(a.stores.DB)
 	a.http = &http.Server{
 		Handler: gateway.New(gateway.Options{

@@ -68,6 +68,7 @@ type KMSConfig struct {
 type QuotaConfig struct {
 	ServerlessCaches    int `koanf:"serverless_caches" help:"serverless caches per account and region"`
 	ServerlessSnapshots int `koanf:"serverless_snapshots" help:"manual snapshots per serverless cache in a rolling day"`
+	SnapshotsKept       int `koanf:"snapshots_kept" help:"serverless snapshots per account and region, of all types; 0 for no bound"`
 	TagsPerResource     int `koanf:"tags_per_resource" help:"tags of one resource"`
 }
 
@@ -136,6 +137,9 @@ func (c *Config) Check() error {
 		if n < 1 {
 			refuse(key, "%d is less than 1", n)
 		}
+	}
+	if c.Quota.SnapshotsKept < 0 {
+		refuse("quota.snapshots_kept", "%d is less than 0", c.Quota.SnapshotsKept)
 	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":

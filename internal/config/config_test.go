@@ -51,6 +51,7 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 			return err
 		},
 		"yaml: ":                              func() error { _, err := Load(write(t, "a: [\n"), nil, nil); return err },
+		"quota.snapshots_kept: -1 is less":    func() error { _, err := Load("", []string{"KEYFRAME_QUOTA_SNAPSHOTS_KEPT=-1"}, nil); return err },
 		"quota.serverless_caches: 0 is less":  func() error { _, err := Load(write(t, "quota: {serverless_caches: 0}\n"), nil, nil); return err },
 		"log_level: \"loud\" is none of":      func() error { _, err := Load("", []string{"KEYFRAME_LOG_LEVEL=loud"}, nil); return err },
 		"sweep_every: must be more than zero": func() error { _, err := Load("", []string{"KEYFRAME_SWEEP_EVERY=0s"}, nil); return err },

@@ -20,6 +20,7 @@ import (
 type Quota struct {
 	ServerlessCaches    int // caches
 	ServerlessSnapshots int // manual snapshots per cache in a rolling day
+	SnapshotsKept       int // snapshots of all types; 0 for no bound
 	TagsPerResource     int // user tags
 }
 

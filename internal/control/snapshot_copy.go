@@ -23,13 +23,18 @@ func (c *Control) CopySnapshot(ctx context.Context, in CopySnapshot) (*resource.
 	if err != nil {
 		return nil, err
 	}
+	if name == oldName(in.Source) {
+		return nil, conflicting("The source and the target of a copy must have different names; both are %s.", name)
+	}
 	var source *resource.Snapshot
 	check := func(tx *metastore.Tx) error {
 		if err := absent(tx, in.Scope, name); err != nil {
 			return err
 		}
-		source, err = readySnapshot(tx, in.Scope, in.Source)
-		return err
+		if source, err = readySnapshot(tx, in.Scope, in.Source); err != nil {
+			return err
+		}
+		return c.checkRoom(tx, in.Scope)
 	}
 	if err := c.db.View(ctx, check); err != nil {
 		return nil, err

@@ -36,7 +36,10 @@ func (c *Control) CreateSnapshot(ctx context.Context, in CreateSnapshot) (*resou
 			return err
 		}
 		s.Source = *cache
-		return c.checkSnapshotQuota(tx, cache.ID)
+		if err := c.checkSnapshotQuota(tx, cache.ID); err != nil {
+			return err
+		}
+		return c.checkRoom(tx, in.Scope)
 	}
 	if err := c.db.View(ctx, check); err != nil {
 		return nil, err
@@ -133,6 +136,22 @@ func (c *Control) checkSnapshotQuota(tx *metastore.Tx, cacheID string) error {
 	if n >= c.quota.ServerlessSnapshots {
 		return resource.Errorf(resource.QuotaExceeded, resource.TypeSnapshot, "",
 			"The maximum number of manual snapshots for this serverless cache taken within 24 hours has been reached its quota of %d", c.quota.ServerlessSnapshots)
+	}
+	return nil
+}
+
+// checkRoom refuses one snapshot more than an account may keep in a region. What is being deleted still counts.
+func (c *Control) checkRoom(tx *metastore.Tx, scope resource.Scope) error {
+	if c.quota.SnapshotsKept == 0 {
+		return nil
+	}
+	n, err := tx.CountSnapshots(scope, resource.Serverless.SnapshotSpace())
+	if err != nil {
+		return err
+	}
+	if n >= c.quota.SnapshotsKept {
+		return resource.Errorf(resource.QuotaExceeded, resource.TypeSnapshot, "",
+			"You have already reached your quota of %d serverless cache snapshots in this region.", c.quota.SnapshotsKept)
 	}
 	return nil
 }

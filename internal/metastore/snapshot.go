@@ -151,6 +151,11 @@ func (tx *Tx) AllSnapshots() ([]*resource.Snapshot, error) {
 	return tx.snapshots(`SELECT document, status FROM snapshots ORDER BY account, region, space, name`)
 }
 
+// CountSnapshots counts the snapshots of a space in a scope.
+func (tx *Tx) CountSnapshots(s resource.Scope, space string) (int, error) {
+	return tx.count(`SELECT COUNT(*) FROM snapshots WHERE account = ? AND region = ? AND space = ?`, s.Account, s.Region, space)
+}
+
 // CountOthersOfCapture counts the snapshots, besides one, whose bytes are the capture's: at 0 its parts may be swept.
 func (tx *Tx) CountOthersOfCapture(captureID, exceptSnapshotID string) (int, error) {
 	return tx.count(`SELECT COUNT(*) FROM snapshots WHERE capture_id = ? AND capture_id <> '' AND id <> ?`, captureID, exceptSnapshotID)
