@@ -94,13 +94,23 @@ const (
 	maxEpoch = 253402300799 // 9999-12-31T23:59:59Z
 )
 
-// parseEpoch reads seconds since 1970 to the microsecond, which is what a float64 carries.
+// parseEpoch reads seconds since 1970, a JSON number, to the microsecond. Decimals are read as they stand: a float64 has no
+// microseconds to spare in far years.
 func parseEpoch(text string) (time.Time, bool) {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(f) || f < minEpoch || f > maxEpoch {
 		return time.Time{}, false
 	}
-	return time.UnixMicro(int64(math.Round(f * 1e6))).UTC(), true
+	whole, fraction, _ := strings.Cut(text, ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	micros, fracErr := strconv.ParseInt((fraction + "000000")[:6], 10, 64)
+	if err != nil || fracErr != nil || strings.ContainsAny(fraction, "eE") {
+		return time.UnixMicro(int64(math.Round(f * 1e6))).UTC(), true // written with an exponent
+	}
+	if strings.HasPrefix(whole, "-") {
+		micros = -micros
+	}
+	return time.Unix(seconds, micros*1000).UTC(), true
 }
 
 // appendEpoch writes seconds with as many of three decimals as are needed.
