@@ -37,10 +37,16 @@ func (w *Worker) takeSnapshot(ctx context.Context, r *job.Running, id string, fi
 		return err
 	}
 	m, err := w.written(ctx, s.ID)
-	if errors.Is(err, blob.ErrNotFound) {
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
 		m, err = w.capture(ctx, r, s)
-	}
-	if err != nil {
+		if is(err, resource.InvalidKey) {
+			return job.Cancel(err)
+		}
+		if err != nil {
+			return err // also of a damaged transfer: the engine still has the data, and the next one may be sound
+		}
+	case err != nil:
 		return hopeless(err)
 	}
 	failpoint.Hit("create-snapshot.manifest")
