@@ -129,7 +129,7 @@ func (a *App) wire(ctx context.Context) error {
 	m := newMetrics(a.stores.DB)
 	a.http = &http.Server{
 		Handler: gateway.New(gateway.Options{
-			Faces:  []gateway.Face{elasticache.New(a.control), memorydb.New(), sts.New(), gateway.NewS3(&s3.Handler{Buckets: box, Domains: []string{"localhost"}, Log: a.log})},
+			Faces:  []gateway.Face{elasticache.New(a.control), memorydb.New(a.control), sts.New(), gateway.NewS3(&s3.Handler{Buckets: box, Domains: []string{"localhost"}, Log: a.log})},
 			Lookup: a.Accounts.Lookup, Metrics: m.handler(), Observe: m.observe, Log: a.log,
 			Ready: func(ctx context.Context) error {
 				return a.stores.DB.View(ctx, func(*metastore.Tx) error { return nil })

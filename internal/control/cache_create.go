@@ -65,7 +65,7 @@ func (c *Control) CreateCache(ctx context.Context, in CreateCache) (*resource.Ca
 		if err := tx.SetTags(cache.ARN(), in.Tags); err != nil {
 			return err
 		}
-		task := resource.CreateCacheTask{CacheID: cache.ID, Object: source.object}
+		task := resource.CreateCacheTask{CacheID: cache.ID, Objects: source.objects}
 		if source.snapshot != nil {
 			task.SnapshotID = source.snapshot.ID
 		}
@@ -170,7 +170,7 @@ func noUserGroup(id string) error {
 type source struct {
 	name     string // of a snapshot
 	snapshot *resource.Snapshot
-	object   *resource.S3Object
+	objects  []resource.S3Object
 }
 
 // parseSource reads SnapshotArnsToRestore: nothing, one serverless snapshot, or one S3 object.
@@ -196,7 +196,7 @@ func parseSource(scope resource.Scope, arns []string) (*source, error) {
 		if !bucketName.MatchString(bucket) || len(key) > longestObjectKey {
 			return nil, invalid(param, "%q does not name an S3 object: that is no name of a bucket, or its key is longer than %d bytes.", clip(arns[0]), longestObjectKey)
 		}
-		return &source{object: &resource.S3Object{Bucket: bucket, Key: key}}, nil
+		return &source{objects: []resource.S3Object{{Bucket: bucket, Key: key}}}, nil
 	case a.Service == "elasticache" && a.Type == "serverlesscachesnapshot":
 		if a.Account != scope.Account || a.Region != scope.Region || a.Partition != resource.Partition(scope.Region) {
 			return nil, invalid(param, "Snapshot %s belongs to another account or region; export it to S3 and restore the file.", clip(arns[0]))

@@ -13,7 +13,6 @@ import (
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/kms"
 	"github.com/keyframe/keyframe/internal/metastore"
-	"github.com/keyframe/keyframe/internal/resource"
 )
 
 // Quota bounds what one account may hold in a region. AWS's figures are the defaults of the configuration.
@@ -54,11 +53,6 @@ func New(o Options) *Control {
 // enqueue adds the job for a task within the transaction of its command.
 func (c *Control) enqueue(tx *metastore.Tx, kind, subject string, task any) (string, error) {
 	return c.queue.Enqueue(tx, job.NewSpec(kind, subject, task))
-}
-
-// event appends one line to the story of a resource.
-func (c *Control) event(tx *metastore.Tx, scope resource.Scope, sourceType, name, message string) error {
-	return tx.AppendEvent(resource.Event{Scope: scope, Service: "elasticache", SourceType: sourceType, SourceID: name, Message: message, At: c.now()})
 }
 
 // newID makes the identity of a cache or snapshot: unique for ever, in order of time.

@@ -95,8 +95,7 @@ func (c *Control) dailySnapshot(ctx context.Context, cache *resource.Cache) erro
 		if err := c.recordSnapshot(tx, s, nil); err != nil {
 			return err
 		}
-		return c.event(tx, s.Scope, "serverless-cache-snapshot", s.Name,
-			fmt.Sprintf("Failed to create snapshot for cache %s. Snapshot %s creation failed because %v", cache.Name, s.Name, unusable))
+		return tx.AppendEvent(s.Event(c.now(), fmt.Sprintf("Failed to create snapshot for cache %s. Snapshot %s creation failed because %v", cache.Name, s.Name, unusable)))
 	})
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-func noCache(id string) error {
-	return resource.Errorf(resource.NotFound, resource.TypeCache, id, "Cache %s not found.", id)
+func noCache(kind resource.Kind, id string) error {
+	return resource.Errorf(resource.NotFound, kind.ErrorType(), id, "Cache %s not found.", id)
 }
 
 // InsertCache adds a cache. A cache of the same kind with the same name in the scope is a resource.Error AlreadyExists.
@@ -19,20 +19,20 @@ func (tx *Tx) InsertCache(c *resource.Cache) error {
 	n, err := tx.Exec(`INSERT INTO caches (id, account, region, kind, name, document) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (account, region, kind, name) DO NOTHING`, c.ID, c.Account, c.Region, string(c.Kind), c.Name, doc)
 	if err == nil && n == 0 {
-		return resource.Errorf(resource.AlreadyExists, resource.TypeCache, c.Name, "Cache %s already exists.", c.Name)
+		return resource.Errorf(resource.AlreadyExists, c.Kind.ErrorType(), c.Name, "Cache %s already exists.", c.Name)
 	}
 	return err
 }
 
 // CacheByName finds a cache, or returns a resource.Error NotFound.
 func (tx *Tx) CacheByName(s resource.Scope, kind resource.Kind, name string) (*resource.Cache, error) {
-	return document[resource.Cache](tx, noCache(name), `SELECT document FROM caches WHERE account = ? AND region = ? AND kind = ? AND name = ?`,
+	return document[resource.Cache](tx, noCache(kind, name), `SELECT document FROM caches WHERE account = ? AND region = ? AND kind = ? AND name = ?`,
 		s.Account, s.Region, string(kind), name)
 }
 
 // CacheByID finds a cache, or returns a resource.Error NotFound.
 func (tx *Tx) CacheByID(id string) (*resource.Cache, error) {
-	return document[resource.Cache](tx, noCache(id), `SELECT document FROM caches WHERE id = ?`, id)
+	return document[resource.Cache](tx, noCache(resource.Serverless, id), `SELECT document FROM caches WHERE id = ?`, id)
 }
 
 // UpdateCache replaces what is kept of the cache c.ID. Scope, kind and name never change: a mismatch is NotFound, as is an unknown ID.
@@ -45,7 +45,7 @@ func (tx *Tx) UpdateCache(c *resource.Cache) error {
 	n, err := tx.Exec(`UPDATE caches SET document = ? WHERE id = ? AND account = ? AND region = ? AND kind = ? AND name = ?`,
 		doc, c.ID, c.Account, c.Region, string(c.Kind), c.Name)
 	if err == nil && n == 0 {
-		return noCache(c.Name)
+		return noCache(c.Kind, c.Name)
 	}
 	return err
 }

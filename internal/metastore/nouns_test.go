@@ -39,7 +39,7 @@ func TestCaches(t *testing.T) {
 			}
 		}
 		_, err := tx.CacheByName(west, resource.CacheCluster, "one")
-		wantKind(t, err, resource.NotFound, resource.TypeCache)
+		wantKind(t, err, resource.NotFound, resource.TypeCluster)
 		_, err = tx.CacheByID("none")
 		wantKind(t, err, resource.NotFound, resource.TypeCache)
 		return nil
@@ -126,7 +126,7 @@ func TestNodes(t *testing.T) {
 	a1, a2, b1 := node("a", "h1"), node("a", "h2"), node("b", "h1")
 	update(t, db, func(tx *Tx) error {
 		for _, n := range []*resource.Node{a2, b1, a1} {
-			if err := tx.InsertNode(n); err != nil {
+			if err := tx.InsertNode(&resource.Cache{ID: n.CacheID}, n); err != nil {
 				return err
 			}
 		}
@@ -134,7 +134,7 @@ func TestNodes(t *testing.T) {
 		return tx.UpdateNode(a2)
 	})
 	err := db.Update(context.Background(), func(tx *Tx) error { return tx.UpdateNode(node("a", "h1")) })
-	wantKind(t, err, resource.NotFound, resource.TypeOther)
+	wantKind(t, err, resource.NotFound, resource.TypeCluster)
 	check := func(what string, got []*resource.Node, err error, want ...*resource.Node) {
 		t.Helper()
 		if err != nil || !slices.EqualFunc(got, want, func(a, b *resource.Node) bool { return reflect.DeepEqual(a, b) }) {

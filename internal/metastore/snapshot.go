@@ -9,8 +9,8 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-func noSnapshot(id string) error {
-	return resource.Errorf(resource.NotFound, resource.TypeSnapshot, id, "Snapshot %s not found.", id)
+func noSnapshot(typ resource.Type, id string) error {
+	return resource.Errorf(resource.NotFound, typ, id, "Snapshot %s not found.", id)
 }
 
 // baseStatus is the status that a snapshot has by itself: restoring and copying only say that jobs use an available one.
@@ -34,27 +34,31 @@ func (tx *Tx) InsertSnapshot(s *resource.Snapshot) error {
 		s.ID, s.Account, s.Region, s.Kind.SnapshotSpace(), s.Name, string(s.Type), base, base, s.Source.ID, s.Source.Name, s.CaptureID,
 		s.CopiedFrom, millis(s.RequestedAt), millis(s.ExpiresAt), doc)
 	if err == nil && n == 0 {
-		return resource.Errorf(resource.AlreadyExists, resource.TypeSnapshot, s.Name, "Snapshot %s already exists.", s.Name)
+		return resource.Errorf(resource.AlreadyExists, s.Kind.SnapshotErrorType(), s.Name, "Snapshot %s already exists.", s.Name)
 	}
 	return err
 }
 
 // SnapshotByName finds a snapshot, or returns a resource.Error NotFound. Space is what Kind.SnapshotSpace says.
 func (tx *Tx) SnapshotByName(s resource.Scope, space, name string) (*resource.Snapshot, error) {
-	return tx.snapshot(name, `account = ? AND region = ? AND space = ? AND name = ?`, s.Account, s.Region, space, name)
+	typ := resource.TypeNodeSnapshot
+	if space == resource.Serverless.SnapshotSpace() {
+		typ = resource.TypeSnapshot
+	}
+	return tx.snapshot(noSnapshot(typ, name), `account = ? AND region = ? AND space = ? AND name = ?`, s.Account, s.Region, space, name)
 }
 
 // SnapshotByID finds a snapshot, or returns a resource.Error NotFound.
 func (tx *Tx) SnapshotByID(id string) (*resource.Snapshot, error) {
-	return tx.snapshot(id, `id = ?`, id)
+	return tx.snapshot(noSnapshot(resource.TypeSnapshot, id), `id = ?`, id)
 }
 
-func (tx *Tx) snapshot(called, where string, args ...any) (*resource.Snapshot, error) {
+func (tx *Tx) snapshot(missing error, where string, args ...any) (*resource.Snapshot, error) {
 	var doc []byte
 	var status string
 	switch err := tx.QueryRow(`SELECT document, status FROM snapshots WHERE `+where, args...).Scan(&doc, &status); {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, noSnapshot(called)
+		return nil, missing
 	case err != nil:
 		return nil, fmt.Errorf("metastore: %w", err)
 	}
@@ -99,7 +103,7 @@ func (tx *Tx) UpdateSnapshot(s *resource.Snapshot) error {
 		return err
 	}
 	if n == 0 {
-		return noSnapshot(s.Name)
+		return noSnapshot(s.Kind.SnapshotErrorType(), s.Name)
 	}
 	return tx.showUses(s.ID)
 }

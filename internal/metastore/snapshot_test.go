@@ -43,7 +43,7 @@ func TestSnapshots(t *testing.T) {
 	insertSnapshots(t, db, s, snapshotNamed("s", cluster), snapshotNamed("s", memory))
 	for _, clash := range []*resource.Snapshot{snapshotNamed("s", cache), snapshotNamed("s", group)} {
 		err := db.Update(context.Background(), func(tx *Tx) error { return tx.InsertSnapshot(clash) })
-		wantKind(t, err, resource.AlreadyExists, resource.TypeSnapshot)
+		wantKind(t, err, resource.AlreadyExists, clash.Kind.SnapshotErrorType())
 	}
 	view(t, db, func(tx *Tx) error {
 		for name, find := range map[string]func() (*resource.Snapshot, error){

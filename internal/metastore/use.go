@@ -22,7 +22,7 @@ func (tx *Tx) AddUse(snapshotID, jobID string, use resource.Use) error {
 		return err
 	}
 	if n == 0 {
-		return noSnapshot(snapshotID)
+		return noSnapshot(resource.TypeSnapshot, snapshotID)
 	}
 	if _, err := tx.Exec(`INSERT INTO snapshot_uses (snapshot_id, job_id, purpose) VALUES (?, ?, ?)
 		ON CONFLICT (snapshot_id, job_id) DO UPDATE SET purpose = excluded.purpose`, snapshotID, jobID, string(use)); err != nil {

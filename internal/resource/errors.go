@@ -59,6 +59,25 @@ func Types() []Type {
 		TypeSecurityGroup, TypeUser, TypeUserGroup, TypeReservedNode, TypeParameter, TypeOther}
 }
 
+// ErrorType is the type under which errors speak of caches of this kind.
+func (k Kind) ErrorType() Type {
+	switch k {
+	case Serverless:
+		return TypeCache
+	case ReplicationGroup:
+		return TypeReplicationGroup
+	}
+	return TypeCluster
+}
+
+// SnapshotErrorType is the type under which errors speak of snapshots of such caches.
+func (k Kind) SnapshotErrorType() Type {
+	if k == Serverless {
+		return TypeSnapshot
+	}
+	return TypeNodeSnapshot
+}
+
 // Error is what floors 1 to 3 return when a command cannot be carried out. Each face maps (Kind, Type) to its own fault.
 type Error struct {
 	Kind    ErrorKind

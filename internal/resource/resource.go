@@ -61,6 +61,11 @@ const (
 	CacheModifying    CacheStatus = "modifying"
 	CacheDeleting     CacheStatus = "deleting"
 	CacheCreateFailed CacheStatus = "create-failed"
+
+	// Of node-based caches only.
+	CacheSnapshotting  CacheStatus = "snapshotting"
+	CacheRebooting     CacheStatus = "rebooting cluster nodes"
+	CacheRestoreFailed CacheStatus = "restore-failed"
 )
 
 // Limits are the usage limits of a serverless cache. Nil means that no limit was given.
@@ -110,6 +115,8 @@ type Cache struct {
 
 	// RestoreFrom are the ARNs that the cache was created from: one snapshot, or S3 objects.
 	RestoreFrom []string `json:",omitempty"`
+
+	Layout *Layout `json:",omitempty"` // of a cache of nodes; nil for a serverless one
 }
 
 // ARN is the cache's Amazon Resource Name.
@@ -121,11 +128,31 @@ type Node struct {
 	CacheID string
 	Shard   string // "0001"
 	Primary bool
-	Host    string // the Keyframe host that runs it
-	Address string // IP
+	Host    string // the Keyframe host that runs it; empty until it is placed
+	Address string // IP; empty until it is placed
 	Port    int
 	Slots   []SlotRange // of the shard
+
+	// Of node-based caches only.
+	Name      string     `json:",omitempty"` // of the member: "orders-0001-002", "orders-002", or the cache cluster's own name
+	Number    string     `json:",omitempty"` // among the nodes of its cache cluster: "0001" everywhere but in memcached clusters
+	Zone      string     `json:",omitempty"` // availability zone, kept and shown
+	Status    NodeStatus `json:",omitempty"`
+	CreatedAt time.Time  `json:",omitzero"`
 }
+
+// NodeStatus is the status of a node as the APIs show it.
+type NodeStatus string
+
+const (
+	NodeCreating  NodeStatus = "creating"
+	NodeAvailable NodeStatus = "available"
+	NodeRebooting NodeStatus = "rebooting"
+	NodeDeleting  NodeStatus = "deleting" // the job that reshapes its cache removes it
+)
+
+// Endpoint is where the node's clients connect; zero until it is placed.
+func (n *Node) Endpoint() Endpoint { return Endpoint{n.Address, n.Port} }
 
 // SlotRange is an inclusive range of hash slots, 0 to 16383.
 type SlotRange struct{ Start, End int }
@@ -174,6 +201,20 @@ type Snapshot struct {
 	Bytes      int64  // of RDB, all shards
 	Keys       int64  // all shards
 	CopiedFrom string // ID of the snapshot that this is a copy of
+
+	FromNode string      `json:",omitempty"` // name of the member that was asked for as source; empty: any
+	Shards   []ShardData `json:",omitempty"` // of node-based caches, in order of name
+}
+
+// ShardData is one shard of a snapshot.
+type ShardData struct {
+	Shard         Shard
+	Node          string    // name of the member that it is taken from
+	NodeCreatedAt time.Time // of that member
+	Zone          string    // of the primary
+	ReplicaZones  []string  `json:",omitempty"`
+	Bytes         int64     // of RDB; 0 until available
+	CreatedAt     time.Time // the instant; zero until available
 }
 
 // ARN is the snapshot's Amazon Resource Name.

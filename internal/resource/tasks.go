@@ -10,23 +10,43 @@ const (
 	TaskCopySnapshot   = "copy-snapshot"
 	TaskExportSnapshot = "export-snapshot"
 	TaskDeleteSnapshot = "delete-snapshot"
+	TaskConfigureCache = "configure-cache"
+	TaskFailover       = "failover"
+	TaskRebootNodes    = "reboot-nodes"
 )
 
 // CreateCacheTask starts a cache that is in the state creating, empty or filled from one source.
 type CreateCacheTask struct {
 	CacheID    string
-	SnapshotID string    `json:",omitempty"` // restore from this snapshot
-	Object     *S3Object `json:",omitempty"` // or from this RDB file
+	SnapshotID string     `json:",omitempty"` // restore from this snapshot
+	Objects    []S3Object `json:",omitempty"` // or from these RDB files
 }
 
 // S3Object names an object in a bucket.
 type S3Object struct{ Bucket, Key string }
 
-// ModifyCacheTask brings the engine in line with the cache's record.
+// ModifyCacheTask brings the engines in line with the cache's record. For a cache of nodes that is its layout: nodes that are
+// recorded and do not exist are made, slots move to the shards that shall have them, nodes that are being deleted go.
 type ModifyCacheTask struct {
 	CacheID string
 	Engine  Engine `json:",omitempty"` // the new engine and version, empty when they stay
-	Major   string `json:",omitempty"`
+	Major   string `json:",omitempty"` // of a cache of nodes: the new Layout.EngineVersion
+}
+
+// ConfigureCacheTask brings users, parameters and memory limits of running nodes in line with the records.
+type ConfigureCacheTask struct{ CacheID string }
+
+// FailoverTask makes a replica of a shard its primary.
+type FailoverTask struct {
+	CacheID string
+	Shard   string
+	NodeID  string `json:",omitempty"` // of the replica that is wanted; empty for the one with the newest data
+}
+
+// RebootNodesTask restarts nodes one after the other.
+type RebootNodesTask struct {
+	CacheID string
+	NodeIDs []string
 }
 
 // DeleteCacheTask takes the final snapshot, if one is named, and then removes the cache.

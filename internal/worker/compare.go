@@ -57,6 +57,6 @@ func (w *Worker) correct(ctx context.Context, id string, was resource.SnapshotSt
 		if err := tx.UpdateSnapshot(s); err != nil {
 			return err
 		}
-		return w.tell(tx, s.Scope, ofSnapshot, s.Name, message, s.Name)
+		return w.tell(tx, s, message, s.Name)
 	})
 }

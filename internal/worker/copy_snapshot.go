@@ -42,7 +42,7 @@ func (w *Worker) copySnapshot(ctx context.Context, r *job.Running, t resource.Co
 		if err := tx.UpdateSnapshot(s); err != nil {
 			return err
 		}
-		return w.tell(tx, s.Scope, ofSnapshot, s.Name, "Snapshot %s created for cache %s.", s.Name, s.Source.Name)
+		return w.tell(tx, s, "Snapshot %s created for cache %s.", s.Name, s.Source.Name)
 	})
 }
 
@@ -85,5 +85,5 @@ func (w *Worker) copySnapshotFailed(tx *metastore.Tx, j job.Job, t resource.Copy
 	if source, err := tx.SnapshotByID(t.SourceID); err == nil {
 		name = source.Name
 	}
-	return w.tell(tx, s.Scope, ofSnapshot, s.Name, "Failed to copy snapshot %s. Could not copy snapshot '%s' to snapshot '%s' because %v.", name, name, s.Name, cause)
+	return w.tell(tx, s, "Failed to copy snapshot %s. Could not copy snapshot '%s' to snapshot '%s' because %v.", name, name, s.Name, cause)
 }

@@ -61,10 +61,10 @@ func (w *Worker) createCache(ctx context.Context, r *job.Running, t resource.Cre
 		if expected != nil {
 			message = "Cache %s is created and data was restored from snapshot. Your cache is ready to use."
 		}
-		if err := w.tell(tx, cache.Scope, ofCache, cache.Name, message, cache.Name); err != nil {
+		if err := w.tell(tx, cache, message, cache.Name); err != nil {
 			return err
 		}
-		return w.tell(tx, cache.Scope, ofCache, cache.Name, "Cache %s runs on %s %s.", cache.Name, binary.Engine, binary.FullVersion)
+		return w.tell(tx, cache, "Cache %s runs on %s %s.", cache.Name, binary.Engine, binary.FullVersion)
 	})
 }
 
@@ -81,7 +81,7 @@ func (w *Worker) place(ctx context.Context, r *job.Running, cache *resource.Cach
 			return nil
 		}
 		node = &resource.Node{ID: ulid.Make().String(), CacheID: cache.ID, Shard: "0001", Primary: true, Host: w.Host, Slots: resource.AllSlots}
-		return tx.InsertNode(node)
+		return tx.InsertNode(cache, node)
 	})
 	if err != nil {
 		return supervisor.Node{}, err
@@ -160,8 +160,8 @@ func (w *Worker) createCacheFailed(tx *metastore.Tx, j job.Job, t resource.Creat
 	if err := tx.UpdateCache(cache); err != nil {
 		return err
 	}
-	if t.SnapshotID == "" && t.Object == nil {
-		return w.tell(tx, cache.Scope, ofCache, cache.Name, "Failed to create cache %s. %v.", cache.Name, cause)
+	if t.SnapshotID == "" && len(t.Objects) == 0 {
+		return w.tell(tx, cache, "Failed to create cache %s. %v.", cache.Name, cause)
 	}
-	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Failed to create cache %s. Data restoration from snapshot failed because %v.", cache.Name, cause)
+	return w.tell(tx, cache, "Failed to create cache %s. Data restoration from snapshot failed because %v.", cache.Name, cause)
 }

@@ -59,7 +59,7 @@ func (w *Worker) takeSnapshot(ctx context.Context, r *job.Running, id string, fi
 		if err := tx.UpdateSnapshot(s); err != nil {
 			return err
 		}
-		return w.tell(tx, s.Scope, ofSnapshot, s.Name, "Snapshot %s created for cache %s.", s.Name, s.Source.Name)
+		return w.tell(tx, s, "Snapshot %s created for cache %s.", s.Name, s.Source.Name)
 	})
 }
 
@@ -225,5 +225,5 @@ func (w *Worker) createSnapshotFailed(tx *metastore.Tx, _ job.Job, t resource.Sn
 	if err := tx.ForgetTaken(s.ID); err != nil {
 		return err
 	}
-	return w.tell(tx, s.Scope, ofSnapshot, s.Name, "Failed to create snapshot for cache %s. Snapshot %s creation failed because %v.", s.Source.Name, s.Name, cause)
+	return w.tell(tx, s, "Failed to create snapshot for cache %s. Snapshot %s creation failed because %v.", s.Source.Name, s.Name, cause)
 }

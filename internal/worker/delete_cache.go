@@ -65,7 +65,7 @@ func (w *Worker) deleteCache(ctx context.Context, r *job.Running, t resource.Del
 		if err := tx.DeleteCache(cache.ID); err != nil {
 			return err
 		}
-		return w.tell(tx, cache.Scope, ofCache, cache.Name, "Cache %s is deleted.", cache.Name)
+		return w.tell(tx, cache, "Cache %s is deleted.", cache.Name)
 	})
 }
 
@@ -99,5 +99,5 @@ func (w *Worker) deleteCacheFailed(tx *metastore.Tx, j job.Job, t resource.Delet
 	if err := w.recoverAll(tx, cache.ID); err != nil {
 		return err
 	}
-	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Failed to delete cache %s: %v.", cache.Name, cause)
+	return w.tell(tx, cache, "Failed to delete cache %s: %v.", cache.Name, cause)
 }

@@ -89,5 +89,5 @@ func (w *Worker) exportSnapshotFailed(tx *metastore.Tx, j job.Job, t resource.Ex
 	if err != nil {
 		return err
 	}
-	return w.tell(tx, s.Scope, ofSnapshot, s.Name, "Failed to export snapshot for cache %s. Could not export snapshot to bucket '%s' because %v.", s.Source.Name, t.Bucket, cause)
+	return w.tell(tx, s, "Failed to export snapshot for cache %s. Could not export snapshot to bucket '%s' because %v.", s.Source.Name, t.Bucket, cause)
 }

@@ -57,7 +57,7 @@ func (w *Worker) modifyCache(ctx context.Context, r *job.Running, t resource.Mod
 		if err := tx.UpdateCache(cache); err != nil {
 			return err
 		}
-		return w.tell(tx, cache.Scope, ofCache, cache.Name, "Cache %s is updated.", cache.Name)
+		return w.tell(tx, cache, "Cache %s is updated.", cache.Name)
 	})
 }
 
@@ -137,8 +137,7 @@ func (w *Worker) tellEmptied(tx *metastore.Tx, cacheID string) error {
 	if err != nil {
 		return done(err)
 	}
-	return w.tell(tx, cache.Scope, ofCache, cache.Name,
-		"The engine of cache %s ended before it could save its data: the new one begins empty. Restore a snapshot to get data back.", cache.Name)
+	return w.tell(tx, cache, "The engine of cache %s ended before it could save its data: the new one begins empty. Restore a snapshot to get data back.", cache.Name)
 }
 
 // countKeys walks a data file. One that is not there holds no keys: the old engine was dead, and its data with it.
@@ -171,5 +170,5 @@ func (w *Worker) modifyCacheFailed(tx *metastore.Tx, _ job.Job, t resource.Modif
 	if err := w.recoverAll(tx, cache.ID); err != nil {
 		return err
 	}
-	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Failed to update cache %s: %v.", cache.Name, cause)
+	return w.tell(tx, cache, "Failed to update cache %s: %v.", cache.Name, cause)
 }

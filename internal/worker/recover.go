@@ -78,7 +78,7 @@ func (w *Worker) lost(d supervisor.Death, tell bool) {
 			if !tell || cache.Status == resource.CacheCreating {
 				return w.enqueueRecovery(tx, n)
 			}
-			if err := w.tell(tx, cache.Scope, ofCache, cache.Name, "The engine of cache %s ended unexpectedly (%s) and is being restarted.", cache.Name, d.Status); err != nil {
+			if err := w.tell(tx, cache, "The engine of cache %s ended unexpectedly (%s) and is being restarted.", cache.Name, d.Status); err != nil {
 				return err
 			}
 			return w.enqueueRecovery(tx, n)
@@ -165,10 +165,9 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 			return err
 		}
 		if begun.Saved {
-			return w.tell(tx, cache.Scope, ofCache, cache.Name, "The engine of cache %s was restarted with the data that it had saved.", cache.Name)
+			return w.tell(tx, cache, "The engine of cache %s was restarted with the data that it had saved.", cache.Name)
 		}
-		return w.tell(tx, cache.Scope, ofCache, cache.Name,
-			"The engine of cache %s was restarted. It has no replica and no append-only file: it returned empty. Restore a snapshot to get data back.", cache.Name)
+		return w.tell(tx, cache, "The engine of cache %s was restarted. It has no replica and no append-only file: it returned empty. Restore a snapshot to get data back.", cache.Name)
 	})
 }
 
@@ -206,7 +205,7 @@ func (w *Worker) moved(tx *metastore.Tx, cacheID string, node supervisor.Node) e
 	if err := tx.UpdateCache(cache); err != nil {
 		return err
 	}
-	return w.tell(tx, cache.Scope, ofCache, cache.Name, "Cache %s has a new endpoint: %s:%d.", cache.Name, cache.Endpoint.Address, cache.Endpoint.Port)
+	return w.tell(tx, cache, "Cache %s has a new endpoint: %s:%d.", cache.Name, cache.Endpoint.Address, cache.Endpoint.Port)
 }
 
 // restarting is the checkpoint of a recovery: the restart is counted, and a process that runs now may be ours.

@@ -25,7 +25,7 @@ type filled struct{ Keys int64 }
 // launch starts the engine of a new cache, on the data of its source if it has one, and returns the number of keys that must
 // come out of it; nil when the cache starts empty. Every byte is verified on its way: part hashes and seals, checksum, every record.
 func (w *Worker) launch(ctx context.Context, r *job.Running, t resource.CreateCacheTask, node supervisor.Node, binary engine.Choice) (*int64, error) {
-	if t.SnapshotID == "" && t.Object == nil {
+	if t.SnapshotID == "" && len(t.Objects) == 0 {
 		return nil, w.Engines.Start(ctx, node.ID)
 	}
 	var before filled
@@ -38,7 +38,7 @@ func (w *Worker) launch(ctx context.Context, r *job.Running, t resource.CreateCa
 		}
 	}
 	load := w.stream
-	if t.Object != nil {
+	if len(t.Objects) > 0 {
 		load = w.fill
 	}
 	keys, err := load(ctx, r, t, node, binary)
@@ -90,7 +90,7 @@ func (w *Worker) fill(ctx context.Context, r *job.Running, t resource.CreateCach
 	if err != nil {
 		return 0, err
 	}
-	body, info, err := w.Targets.Open(ctx, cache.Account, t.Object.Bucket, t.Object.Key)
+	body, info, err := w.Targets.Open(ctx, cache.Account, t.Objects[0].Bucket, t.Objects[0].Key)
 	if errors.Is(err, target.ErrNoBucket) || errors.Is(err, target.ErrNoObject) || errors.Is(err, target.ErrDenied) {
 		return 0, job.Cancel(fmt.Errorf("the file could not be retrieved from S3: %w", err))
 	}

@@ -44,7 +44,7 @@ func TestDamagedTransfersAreTriedAgain(t *testing.T) {
 			}
 			var told []resource.Event
 			h.must(h.DB.View(t.Context(), func(tx *metastore.Tx) (err error) {
-				told, _, err = tx.Events(metastore.EventFilter{Scope: home, Service: "elasticache", SourceType: ofSnapshot, SourceID: "s"})
+				told, _, err = tx.Events(metastore.EventFilter{Scope: home, Service: "elasticache", SourceType: "serverless-cache-snapshot", SourceID: "s"})
 				return err
 			}))
 			if len(told) != 1 || !strings.HasPrefix(told[0].Message, "Failed to create snapshot for cache") {

@@ -148,14 +148,12 @@ func is(err error, kind resource.ErrorKind) bool {
 	return errors.As(err, &e) && e.Kind == kind
 }
 
-// The source types under which events are told.
-const (
-	ofCache    = "serverless-cache"
-	ofSnapshot = "serverless-cache-snapshot"
-)
+// teller is what has a story that DescribeEvents tells: a cache or a snapshot.
+type teller interface {
+	Event(at time.Time, message string) resource.Event
+}
 
 // tell appends a line to the story of a resource.
-func (w *Worker) tell(tx *metastore.Tx, scope resource.Scope, sourceType, name, format string, args ...any) error {
-	return tx.AppendEvent(resource.Event{Scope: scope, Service: "elasticache", SourceType: sourceType, SourceID: name,
-		Message: fmt.Sprintf(format, args...), At: w.Now()})
+func (w *Worker) tell(tx *metastore.Tx, of teller, format string, args ...any) error {
+	return tx.AppendEvent(of.Event(w.Now(), fmt.Sprintf(format, args...)))
 }

@@ -75,6 +75,12 @@ func New(c *control.Control) *gateway.API {
 	gateway.Route(f, ecapi.OpDescribeCacheEngineVersions, func(*gateway.Call, *ecapi.DescribeCacheEngineVersionsInput) []policy.Need {
 		return need("DescribeCacheEngineVersions", "*")
 	}, h.describeVersions)
+	h.deploymentRoutes(f)
+	h.nodeSnapshotRoutes(f)
+	h.parameterGroupRoutes(f)
+	h.subnetGroupRoutes(f)
+	h.accessRoutes(f)
+	h.emptyRoutes(f)
 	return f
 }
 

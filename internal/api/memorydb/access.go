@@ -1,0 +1,6 @@
+package memorydb
+
+import "github.com/keyframe/keyframe/internal/api/gateway"
+
+// accessRoutes serves users and ACLs.
+func (h handler) accessRoutes(f *gateway.API) {}

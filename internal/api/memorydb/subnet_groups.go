@@ -1,0 +1,6 @@
+package memorydb
+
+import "github.com/keyframe/keyframe/internal/api/gateway"
+
+// subnetGroupRoutes serves subnet groups.
+func (h handler) subnetGroupRoutes(f *gateway.API) {}

@@ -1,0 +1,34 @@
+package worker
+
+import (
+	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// settings are what a cache's records say of every one of its nodes.
+type settings struct {
+	Users      []engine.User     // clients' accounts; none: one open account
+	Parameters map[string]string // of the parameter group
+	MaxMemory  int64             // bytes
+}
+
+// settingsOf reads them.
+func (w *Worker) settingsOf(tx *metastore.Tx, c *resource.Cache) (s settings, err error) {
+	if s.Users, err = w.users(tx, c); err != nil {
+		return s, err
+	}
+	if s.Parameters, err = w.parameters(tx, c); err != nil {
+		return s, err
+	}
+	s.MaxMemory = w.maxMemory(c)
+	return s, nil
+}
+
+// users are the accounts of a cache's clients.
+func (w *Worker) users(tx *metastore.Tx, c *resource.Cache) ([]engine.User, error) { return nil, nil }
+
+// parameters are the engine parameters of a cache's parameter group.
+func (w *Worker) parameters(tx *metastore.Tx, c *resource.Cache) (map[string]string, error) {
+	return nil, nil
+}
