@@ -84,7 +84,7 @@ func TestNodesByName(t *testing.T) {
 			t.Errorf("%d nodes, %v", n, err)
 		}
 		d, err := tx.Deployment(c)
-		if err != nil || len(d.Nodes) != 2 || d.Primary("0001").ID != "1" || d.Member("g-002").ID != "2" {
+		if err != nil || len(d.Nodes) != 3 || d.Primary("0001").ID != "1" || d.Member("g-002").ID != "2" {
 			t.Errorf("%+v, %v", d, err)
 		}
 		return err
