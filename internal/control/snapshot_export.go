@@ -33,7 +33,7 @@ func (c *Control) ExportSnapshot(ctx context.Context, in ExportSnapshot) (*resou
 	if err := c.usableKey(ctx, s); err != nil {
 		return nil, err
 	}
-	if err := c.targets.Probe(ctx, in.Scope.Account, in.Scope.Region, in.Bucket, resource.ExportKey(s.Name, 1)); err != nil {
+	if err := c.targets.Probe(ctx, s.Kind.Service(), in.Scope.Account, in.Scope.Region, in.Bucket, resource.ExportKey(s.Name, 1)); err != nil {
 		return nil, err
 	}
 	err := c.db.Update(ctx, func(tx *metastore.Tx) error {

@@ -68,4 +68,5 @@ type CopySnapshotTask struct{ SourceID, TargetID string }
 type ExportSnapshotTask struct {
 	SnapshotID string
 	Bucket     string
+	Name       string `json:",omitempty"` // that the files begin with: TargetSnapshotName; empty for the snapshot's own
 }

@@ -74,19 +74,25 @@ type Target struct{ store store }
 // Probe checks, before an export is accepted, what can be checked: that the bucket exists, in the region, owned by the account, that reading,
 // writing and reading its ACL are allowed, and that the key is free. It fails with *resource.Error{InvalidValue, TypeParameter,
 // "S3BucketName"} and AWS's text for the first of these, in this order, that does not hold. Nothing visible is written.
-func (t Target) Probe(ctx context.Context, account, region, bucket, key string) error {
+//
+// Service is the API that asks, elasticache or memorydb; its texts name it.
+func (t Target) Probe(ctx context.Context, service, account, region, bucket, key string) error {
 	o, err := t.store.look(ctx, account, region, bucket, key)
 	if err != nil {
 		return fmt.Errorf("probe bucket %s: %w", bucket, err)
 	}
-	return o.refusal(bucket, key)
+	return o.refusal(service, bucket, key)
 }
 
-func (o obstacle) refusal(bucket, key string) error {
+func (o obstacle) refusal(service, bucket, key string) error {
 	refuse := func(format string, args ...any) error {
 		return resource.Errorf(resource.InvalidValue, resource.TypeParameter, "S3BucketName", format, args...)
 	}
-	const notGranted = "ElastiCache has not been granted %s permissions %s on the S3 Bucket."
+	brand := "ElastiCache"
+	if service == "memorydb" {
+		brand = "MemoryDB"
+	}
+	notGranted := brand + " has not been granted %s permissions %s on the S3 Bucket."
 	switch o {
 	case noBucket:
 		return refuse("The S3 bucket %s does not exist.", bucket)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
@@ -70,18 +71,18 @@ func TestProbeOfBuiltInBuckets(t *testing.T) {
 	t.Parallel()
 	to, s := builtInTarget(t)
 	ctx := t.Context()
-	if err := to.Probe(ctx, alice, "us-east-1", "exports", "k"); err != nil {
+	if err := to.Probe(ctx, "elasticache", alice, "us-east-1", "exports", "k"); err != nil {
 		t.Errorf("a fine bucket: %v", err)
 	}
-	wantRefusal(t, to.Probe(ctx, alice, "us-east-1", "absent", "k"), "The S3 bucket absent does not exist.")
-	wantRefusal(t, to.Probe(ctx, alice, "us-east-1", "Not/A/Name", "k"), "The S3 bucket Not/A/Name does not exist.")
+	wantRefusal(t, to.Probe(ctx, "elasticache", alice, "us-east-1", "absent", "k"), "The S3 bucket absent does not exist.")
+	wantRefusal(t, to.Probe(ctx, "elasticache", alice, "us-east-1", "Not/A/Name", "k"), "The S3 bucket Not/A/Name does not exist.")
 	// The region is told before the owner.
-	wantRefusal(t, to.Probe(ctx, bob, "eu-west-1", "exports", "k"), "The S3 bucket exports is outside of the region.")
-	wantRefusal(t, to.Probe(ctx, bob, "us-east-1", "exports", "k"), "The S3 bucket exports is not owned by the authenticated user.")
+	wantRefusal(t, to.Probe(ctx, "elasticache", bob, "eu-west-1", "exports", "k"), "The S3 bucket exports is outside of the region.")
+	wantRefusal(t, to.Probe(ctx, "elasticache", bob, "us-east-1", "exports", "k"), "The S3 bucket exports is not owned by the authenticated user.")
 	if err := write(t, to, "k", "", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, to.Probe(ctx, alice, "us-east-1", "exports", "k"), "The S3 bucket exports already contains an object with key k.")
+	wantRefusal(t, to.Probe(ctx, "elasticache", alice, "us-east-1", "exports", "k"), "The S3 bucket exports already contains an object with key k.")
 	if p, err := s.List(ctx, "exports", buckets.ListOptions{Max: 10}); err != nil || len(p.Objects) != 1 {
 		t.Errorf("probing left %+v, %v", p.Objects, err)
 	}
@@ -94,10 +95,11 @@ func TestEveryRefusalHasItsText(t *testing.T) {
 		noWrite:   "ElastiCache has not been granted WRITE permissions b on the S3 Bucket.",
 		noReadACP: "ElastiCache has not been granted READ_ACP permissions b on the S3 Bucket.",
 	} {
-		wantRefusal(t, o.refusal("b", "k"), text)
+		wantRefusal(t, o.refusal("elasticache", "b", "k"), text)
+		wantRefusal(t, o.refusal("memorydb", "b", "k"), strings.Replace(text, "ElastiCache", "MemoryDB", 1))
 	}
 	wantRefusal(t, NotPermitted(), "The authenticated user does not have sufficient permissions to perform the desired activity.")
-	if err := clear.refusal("b", "k"); err != nil {
+	if err := clear.refusal("elasticache", "b", "k"); err != nil {
 		t.Error(err)
 	}
 }

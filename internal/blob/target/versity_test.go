@@ -58,14 +58,14 @@ func TestForeignProbe(t *testing.T) {
 	t.Parallel()
 	to, f := startVersity(t)
 	ctx := t.Context()
-	if err := to.Probe(ctx, alice, "us-east-1", "exports", "k"); err != nil {
+	if err := to.Probe(ctx, "elasticache", alice, "us-east-1", "exports", "k"); err != nil {
 		t.Errorf("a fine bucket: %v", err)
 	}
-	wantRefusal(t, to.Probe(ctx, alice, "us-east-1", "absent", "k"), "The S3 bucket absent does not exist.")
+	wantRefusal(t, to.Probe(ctx, "elasticache", alice, "us-east-1", "absent", "k"), "The S3 bucket absent does not exist.")
 	if err := write(t, to, "k", "", []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, to.Probe(ctx, alice, "us-east-1", "exports", "k"), "The S3 bucket exports already contains an object with key k.")
+	wantRefusal(t, to.Probe(ctx, "elasticache", alice, "us-east-1", "exports", "k"), "The S3 bucket exports already contains an object with key k.")
 	if n := uploadsOf(t, f); n != 0 {
 		t.Errorf("probing left %d uploads", n)
 	}
@@ -73,7 +73,8 @@ func TestForeignProbe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, wrong.Probe(ctx, alice, "us-east-1", "exports", "k"), "ElastiCache has not been granted READ permissions exports on the S3 Bucket.")
+	wantRefusal(t, wrong.Probe(ctx, "elasticache", alice, "us-east-1", "exports", "k"), "ElastiCache has not been granted READ permissions exports on the S3 Bucket.")
+	wantRefusal(t, wrong.Probe(ctx, "memorydb", alice, "us-east-1", "exports", "k"), "MemoryDB has not been granted READ permissions exports on the S3 Bucket.")
 	_, _, err = wrong.Open(ctx, alice, "exports", "k")
 	wantErr(t, err, ErrDenied)
 }
