@@ -31,7 +31,15 @@ func (w *Worker) createCache(ctx context.Context, r *job.Running, t resource.Cre
 		return err
 	}
 	failpoint.Hit("create-cache.placed")
-	expected, err := w.launch(ctx, r, t, node, binary)
+	var d *resource.Deployment
+	err = w.DB.View(ctx, func(tx *metastore.Tx) (err error) {
+		d, err = tx.Deployment(cache)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	expected, err := w.launch(ctx, r, t, d, binary)
 	if err != nil {
 		return err
 	}
@@ -113,15 +121,15 @@ func (w *Worker) maxMemory(cache *resource.Cache) int64 {
 
 // admit checks a node that serves before clients learn of it: all keys are there and fit into the limit, which is only now
 // put in force, because an engine with a limit evicts at the first command.
-func (w *Worker) admit(ctx context.Context, cache *resource.Cache, nodeID string, expected *int64) error {
+func (w *Worker) admit(ctx context.Context, cache *resource.Cache, nodeID string, expected map[string]int64) error {
 	limit := w.maxMemory(cache)
 	if expected != nil {
 		loaded, err := w.Engines.Loaded(ctx, nodeID)
 		if err != nil {
 			return err
 		}
-		if got := loaded.Keys + loaded.Expired; got != *expected {
-			return job.Cancel(fmt.Errorf("the engine loaded %d keys and the source holds %d", got, *expected))
+		if got := loaded.Keys + loaded.Expired; got != expected[nodeID] {
+			return job.Cancel(fmt.Errorf("the engine loaded %d keys and the source holds %d", got, expected[nodeID]))
 		}
 		used, err := w.Engines.UsedMemory(ctx, nodeID)
 		if err != nil {

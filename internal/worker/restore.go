@@ -22,35 +22,51 @@ import (
 // filled is the checkpoint of a restore: the data file is whole, and these keys must come out of it.
 type filled struct{ Keys int64 }
 
-// launch starts the engine of a new cache, on the data of its source if it has one, and returns the number of keys that must
-// come out of it; nil when the cache starts empty. Every byte is verified on its way: part hashes and seals, checksum, every record.
-func (w *Worker) launch(ctx context.Context, r *job.Running, t resource.CreateCacheTask, node supervisor.Node, binary engine.Choice) (*int64, error) {
-	if t.SnapshotID == "" && len(t.Objects) == 0 {
-		return nil, w.Engines.Start(ctx, node.ID)
+// launch starts the primaries of a new cache whose nodes are placed: empty, or on the data of the source if the task names one. It returns how
+// many keys each primary must then have loaded, by node ID; nil when the cache starts empty. Every byte is verified on its way: part hashes and
+// seals, checksum, every record. WaitReady of each tells when the data is loaded.
+func (w *Worker) launch(ctx context.Context, r *job.Running, t resource.CreateCacheTask, d *resource.Deployment, binary engine.Choice) (map[string]int64, error) {
+	var primaries []*resource.Node
+	for _, n := range d.Nodes {
+		if n.Primary {
+			primaries = append(primaries, n)
+		}
 	}
+	if t.SnapshotID == "" && len(t.Objects) == 0 {
+		for _, n := range primaries {
+			if err := w.Engines.Start(ctx, n.ID); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	}
+	if len(primaries) != 1 {
+		return nil, job.Cancel(fmt.Errorf("a restore into %d shards is not possible", len(primaries)))
+	}
+	node := primaries[0]
 	var before filled
 	if found, err := r.Load(&before); err != nil {
 		return nil, err
 	} else if found {
 		// An earlier run came this far. Its engine may run on the data; if not, the data is brought again.
 		if alive, err := w.Engines.Adopt(ctx, node.ID); err != nil || alive {
-			return &before.Keys, err
+			return map[string]int64{node.ID: before.Keys}, err
 		}
 	}
 	load := w.stream
 	if len(t.Objects) > 0 {
 		load = w.fill
 	}
-	keys, err := load(ctx, r, t, node, binary)
+	keys, err := load(ctx, r, t, node.ID, binary)
 	if err != nil {
 		return nil, err
 	}
-	return &keys, nil
+	return map[string]int64{node.ID: keys}, nil
 }
 
 // stream feeds a snapshot to the engine while it is decoded. It was verified when it was taken, and its manifest tells
 // beforehand whether the engine can read it.
-func (w *Worker) stream(ctx context.Context, r *job.Running, t resource.CreateCacheTask, node supervisor.Node, binary engine.Choice) (int64, error) {
+func (w *Worker) stream(ctx context.Context, r *job.Running, t resource.CreateCacheTask, nodeID string, binary engine.Choice) (int64, error) {
 	m, key, err := w.unlock(ctx, t.SnapshotID)
 	if err != nil {
 		return 0, err
@@ -62,7 +78,7 @@ func (w *Worker) stream(ctx context.Context, r *job.Running, t resource.CreateCa
 	if err := suitable(shard.Databases, nil); err != nil {
 		return 0, job.Cancel(err)
 	}
-	err = w.Engines.StartWith(ctx, node.ID, func(out io.Writer) error {
+	err = w.Engines.StartWith(ctx, nodeID, func(out io.Writer) error {
 		failpoint.Hit("create-cache.streaming")
 		body, err := w.Store.Open(ctx, m, key, shard.Name)
 		if err != nil {
@@ -85,7 +101,7 @@ func (w *Worker) stream(ctx context.Context, r *job.Running, t resource.CreateCa
 }
 
 // fill brings an RDB file from a bucket. It comes from anywhere: all of it is read and verified before anything starts.
-func (w *Worker) fill(ctx context.Context, r *job.Running, t resource.CreateCacheTask, node supervisor.Node, binary engine.Choice) (int64, error) {
+func (w *Worker) fill(ctx context.Context, r *job.Running, t resource.CreateCacheTask, nodeID string, binary engine.Choice) (int64, error) {
 	cache, err := w.cacheIn(ctx, t.CacheID, resource.CacheCreating)
 	if err != nil {
 		return 0, err
@@ -98,7 +114,7 @@ func (w *Worker) fill(ctx context.Context, r *job.Running, t resource.CreateCach
 		return 0, err
 	}
 	defer body.Close()
-	sum, err := w.writeData(&progressReader{ctx: ctx, r: body, size: info.Size, run: r}, node, binary)
+	sum, err := w.writeData(&progressReader{ctx: ctx, r: body, size: info.Size, run: r}, nodeID, binary)
 	if err != nil {
 		return 0, err
 	}
@@ -107,7 +123,7 @@ func (w *Worker) fill(ctx context.Context, r *job.Running, t resource.CreateCach
 		return 0, err
 	}
 	failpoint.Hit("create-cache.filled")
-	return sum.Keys, w.Engines.Start(ctx, node.ID)
+	return sum.Keys, w.Engines.Start(ctx, nodeID)
 }
 
 // unlock reads a snapshot's manifest and its data key.
@@ -130,8 +146,8 @@ func hopeless(err error) error {
 
 // writeData writes an RDB into the node's data file and checks it as it passes. The file is not synced: after a crash of
 // the machine the cache is restored again.
-func (w *Worker) writeData(in io.Reader, node supervisor.Node, binary engine.Choice) (*rdb.Summary, error) {
-	path := w.Engines.DataPath(node.ID)
+func (w *Worker) writeData(in io.Reader, nodeID string, binary engine.Choice) (*rdb.Summary, error) {
+	path := w.Engines.DataPath(nodeID)
 	f, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
