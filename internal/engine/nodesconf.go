@@ -74,20 +74,7 @@ func NodesConf(v Version, e resource.Engine, self string, nodes []ClusterNode, t
 			found = true
 			flags = "myself," + flags
 		}
-		aux := ""
-		if e == Valkey || v.AtLeast(7, 2) { // Redis 7.0 would take it for a host name
-			if tls {
-				aux = fmt.Sprintf(",,tls-port=%d,shard-id=%s", n.Port, ClusterID("shard "+n.Shard))
-			} else {
-				aux = fmt.Sprintf(",,tls-port=0,shard-id=%s", ClusterID("shard "+n.Shard))
-			}
-		}
-		port := n.Port
-		if tls && aux != "" {
-			port = 0 // the plain port, which is closed
-		}
-		fmt.Fprintf(&b, "%s %s:%d@%d%s %s %s 0 0 %d connected%s\n",
-			ClusterID(n.ID), n.Address, port, n.BusPort, aux, flags, master, nodeEpoch, slots)
+		b.WriteString(nodeLine(v, e, n, flags, master, nodeEpoch, slots, tls))
 	}
 	if !found {
 		return "", fmt.Errorf("node %s is not among the nodes of its cluster", self)
@@ -97,6 +84,22 @@ func NodesConf(v Version, e resource.Engine, self string, nodes []ClusterNode, t
 	}
 	fmt.Fprintf(&b, "vars currentEpoch %d lastVoteEpoch 0\n", epoch)
 	return b.String(), nil
+}
+
+func nodeLine(v Version, e resource.Engine, n ClusterNode, flags, master string, epoch int, slots string, tls bool) string {
+	aux := ""
+	if e == Valkey || v.AtLeast(7, 2) { // Redis 7.0 would take it for a host name
+		if tls {
+			aux = fmt.Sprintf(",,tls-port=%d,shard-id=%s", n.Port, ClusterID("shard "+n.Shard))
+		} else {
+			aux = fmt.Sprintf(",,tls-port=0,shard-id=%s", ClusterID("shard "+n.Shard))
+		}
+	}
+	port := n.Port
+	if tls && aux != "" {
+		port = 0 // the plain port, which is closed
+	}
+	return fmt.Sprintf("%s %s:%d@%d%s %s %s 0 0 %d connected%s\n", ClusterID(n.ID), n.Address, port, n.BusPort, aux, flags, master, epoch, slots)
 }
 
 // CheckSlots returns an error unless the ranges are all 16384 slots, each once.

@@ -295,6 +295,29 @@ func (s *Supervisor) SetCluster(ctx context.Context, id string, nodes []engine.C
 	return s.writeNodesConf(node, nodes)
 }
 
+// JoinCluster prepares a node, before its first start, for a cluster that runs: it begins with no slots and knows nobody, until
+// it is introduced by CLUSTER MEET.
+func (s *Supervisor) JoinCluster(id string) error {
+	n, err := s.find(id)
+	if err != nil {
+		return err
+	}
+	n.op.Lock()
+	defer n.op.Unlock()
+	if err := n.present(); err != nil {
+		return fmt.Errorf("%w: %s", err, id)
+	}
+	node := n.snapshot(s)
+	if !node.Cluster {
+		return fmt.Errorf("node %s is not in cluster mode", id)
+	}
+	if exists(filepath.Join(node.Dir, startedFile)) {
+		return nil
+	}
+	text := engine.JoinConf(node.Binary.Version, node.Engine, s.clusterNode(node, true), node.TLS)
+	return writeFile(filepath.Join(node.Dir, engine.NodesFile), []byte(text))
+}
+
 // ClusterNode describes a node for SetCluster.
 func (s *Supervisor) ClusterNode(id string, primary bool) (engine.ClusterNode, error) {
 	n, err := s.Node(id)
