@@ -55,6 +55,12 @@ func BenchmarkScanKeys(b *testing.B) {
 	benchmarkScan(b, Options{Keys: true, OnRecord: func(*Record) error { return nil }})
 }
 
+func BenchmarkScanSlots(b *testing.B) {
+	var all SlotSet
+	all.Add(0, Slots-1)
+	benchmarkScan(b, Options{Slots: &all})
+}
+
 func BenchmarkLower(b *testing.B) {
 	file := benchmarkFile()
 	b.SetBytes(int64(len(file)))

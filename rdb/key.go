@@ -24,6 +24,22 @@ func (s *Scanner) skipKey() error {
 	return s.skip(head.stored)
 }
 
+// readSlot consumes a key and leaves its cluster slot in s.slot. A plain key that
+// lies in the window is hashed where it is.
+func (s *Scanner) readSlot() error {
+	if s.end-s.pos >= maxLengthHead {
+		n, size := lengthAt(s.buf[s.pos:s.end])
+		if from := s.pos + size; size > 0 && n <= uint64(s.end-from) {
+			s.pos = from + int(n)
+			s.slot = KeySlot(s.buf[from:s.pos])
+			return nil
+		}
+	}
+	err := s.readKey()
+	s.slot = KeySlot(s.key)
+	return err
+}
+
 // readKeyHead consumes the head of a key and bounds what follows.
 func (s *Scanner) readKeyHead() (stringHead, error) {
 	start := s.offset()

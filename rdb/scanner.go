@@ -18,6 +18,11 @@ type Options struct {
 	// Keys asks for the keys and cluster slots of records.
 	Keys bool
 
+	// Slots, if not nil, are the only cluster slots that a record may belong to: a
+	// SlotError ends the scan at the first other one. Keys are hashed for it, but
+	// not kept, which is cheaper than Keys.
+	Slots *SlotSet
+
 	// OnRecord is called after each record was walked. Its error ends the scan and
 	// is returned as it is.
 	OnRecord func(*Record) error
@@ -31,7 +36,7 @@ type Record struct {
 	DB       uint64 // database
 	Type     byte   // how the value is stored; see TypeName
 	Key      []byte // the key's text; nil unless Options.Keys
-	Slot     int    // cluster slot of the key; -1 unless Options.Keys
+	Slot     int    // cluster slot of the key; -1 unless Options.Keys or Options.Slots
 	ExpireAt int64  // Unix time in milliseconds; 0 if it never expires
 }
 
@@ -40,6 +45,7 @@ type Scanner struct {
 	src      io.Reader
 	tee      io.Writer
 	keys     bool
+	slots    *SlotSet
 	onRecord func(*Record) error
 
 	buf               []byte
@@ -58,6 +64,7 @@ type Scanner struct {
 	complete bool
 
 	db, module        uint64
+	slot              int // of the record's key; -1 if nobody asked
 	dbKeys            int64
 	expireAt          int64
 	key, packed       []byte
@@ -75,8 +82,8 @@ func NewScanner(r io.Reader, o Options) *Scanner {
 
 func newScanner(r io.Reader, o Options, window int) *Scanner {
 	return &Scanner{
-		src: r, tee: o.Tee, keys: o.Keys, onRecord: o.OnRecord,
-		buf: make([]byte, window),
+		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, onRecord: o.OnRecord,
+		buf: make([]byte, window), slot: -1,
 		sum: &Summary{Databases: make(map[uint64]int64)},
 	}
 }
@@ -228,13 +235,20 @@ func (s *Scanner) readRecord(start int64) error {
 	}
 	s.stage = inKey
 	var err error
-	if s.keys {
+	switch {
+	case s.keys:
 		err = s.readKey()
-	} else {
+		s.slot = KeySlot(s.key)
+	case s.slots != nil:
+		err = s.readSlot()
+	default:
 		err = s.skipKey()
 	}
 	if err != nil {
 		return err
+	}
+	if s.slots != nil && !s.slots.Has(s.slot) {
+		return &SlotError{Offset: start, Record: s.records() + 1, Slot: s.slot}
 	}
 	s.stage = inValue
 	if err := s.skipValue(); err != nil {
@@ -255,10 +269,10 @@ func (s *Scanner) readRecord(start int64) error {
 func (s *Scanner) report(start int64) error {
 	s.record = Record{
 		Offset: start, Size: s.offset() - start,
-		DB: s.db, Type: s.op, Slot: -1, ExpireAt: s.expireAt,
+		DB: s.db, Type: s.op, Slot: s.slot, ExpireAt: s.expireAt,
 	}
 	if s.keys {
-		s.record.Key, s.record.Slot = s.key, KeySlot(s.key)
+		s.record.Key = s.key
 	}
 	return s.onRecord(&s.record)
 }

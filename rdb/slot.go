@@ -1,6 +1,10 @@
 package rdb
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+)
 
 // Slots is the number of hash slots that a cluster divides its keys into.
 const Slots = 16384
@@ -16,6 +20,45 @@ func KeySlot(key []byte) int {
 	}
 	return int(crc16(key)) & (Slots - 1)
 }
+
+// SlotSet is a set of cluster slots. The zero value is empty.
+type SlotSet [Slots / 64]uint64
+
+// Add adds the slots first to last, both included. Numbers that are no slots are
+// left out.
+func (s *SlotSet) Add(first, last int) {
+	for n := max(first, 0); n <= min(last, Slots-1); n++ {
+		s[n/64] |= 1 << (n % 64)
+	}
+}
+
+// Has reports whether a slot is in the set.
+func (s *SlotSet) Has(slot int) bool {
+	return uint(slot) < Slots && s[uint(slot)/64]>>(uint(slot)%64)&1 != 0
+}
+
+// Len is the number of slots in the set.
+func (s *SlotSet) Len() (n int) {
+	for _, word := range s {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
+
+// SlotError says that a record is in a file where its slot does not belong. It
+// matches ErrCorrupt.
+type SlotError struct {
+	Offset int64 // of the record's first byte, from the magic
+	Record int64 // its number in the file, from 1
+	Slot   int   // of its key
+}
+
+func (e *SlotError) Error() string {
+	return fmt.Sprintf("rdb: record %d at offset %d has a key of slot %d, which does not belong here", e.Record, e.Offset, e.Slot)
+}
+
+// Is makes errors.Is find ErrCorrupt.
+func (e *SlotError) Is(target error) bool { return target == ErrCorrupt }
 
 // crc16Tables hold the checksum of a byte (0), and of a byte and a zero (1), of
 // CRC16-XMODEM: polynomial 0x1021, highest bit first, starting from 0.

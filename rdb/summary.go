@@ -109,8 +109,14 @@ func (s *Scanner) finish() {
 	s.countDB()
 	s.sum.Family, s.sum.Version = s.family.String(), s.version
 	s.sum.Bytes, s.sum.CRC = s.offset(), s.crc
-	for _, n := range s.sum.Types {
-		s.sum.Keys += n
-	}
+	s.sum.Keys = s.records()
 	s.sum.Modules = slices.Sorted(maps.Keys(s.modules))
+}
+
+// records counts those that were walked.
+func (s *Scanner) records() (n int64) {
+	for _, k := range s.sum.Types {
+		n += k
+	}
+	return n
 }
