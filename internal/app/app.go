@@ -124,7 +124,7 @@ func (a *App) wire(ctx context.Context) error {
 		Now: time.Now, Log: a.log})
 	a.control = control.New(control.Options{DB: a.stores.DB, Queue: a.queue, Keys: a.stores.Keys, Targets: targets, Engines: catalog,
 		Quota: control.Quota{ServerlessCaches: c.Quota.ServerlessCaches, ServerlessSnapshots: c.Quota.ServerlessSnapshots,
-			SnapshotsKept: c.Quota.SnapshotsKept, TagsPerResource: c.Quota.TagsPerResource},
+			NodeSnapshots: c.Quota.NodeSnapshots, SnapshotsKept: c.Quota.SnapshotsKept, TagsPerResource: c.Quota.TagsPerResource},
 		Now: time.Now})
 	m := newMetrics(a.stores.DB)
 	a.http = &http.Server{

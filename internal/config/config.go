@@ -68,7 +68,8 @@ type KMSConfig struct {
 type QuotaConfig struct {
 	ServerlessCaches    int `koanf:"serverless_caches" help:"serverless caches per account and region"`
 	ServerlessSnapshots int `koanf:"serverless_snapshots" help:"manual snapshots per serverless cache in a rolling day"`
-	SnapshotsKept       int `koanf:"snapshots_kept" help:"serverless snapshots per account and region, of all types; 0 for no bound"`
+	NodeSnapshots       int `koanf:"node_snapshots" help:"manual snapshots per cache cluster, replication group or MemoryDB cluster in a rolling day"`
+	SnapshotsKept       int `koanf:"snapshots_kept" help:"snapshots per account and region, of all types, for serverless caches, ElastiCache's other caches and MemoryDB each; 0 for no bound"`
 	TagsPerResource     int `koanf:"tags_per_resource" help:"tags of one resource"`
 }
 
@@ -81,7 +82,7 @@ func Default() Config {
 		DefaultDataGB: 1,
 		Export:        ExportConfig{Region: "us-east-1", PathStyle: true},
 		KMS:           KMSConfig{Provider: "local", VaultMount: "transit"},
-		Quota:         QuotaConfig{ServerlessCaches: 40, ServerlessSnapshots: 24, TagsPerResource: 50},
+		Quota:         QuotaConfig{ServerlessCaches: 40, ServerlessSnapshots: 24, NodeSnapshots: 20, TagsPerResource: 50},
 		Workers:       8,
 		ShutdownGrace: 5 * time.Second,
 		SweepEvery:    10 * time.Minute,
@@ -133,7 +134,7 @@ func (c *Config) Check() error {
 	}
 	for key, n := range map[string]int{"default_data_gb": c.DefaultDataGB, "workers": c.Workers,
 		"quota.serverless_caches": c.Quota.ServerlessCaches, "quota.serverless_snapshots": c.Quota.ServerlessSnapshots,
-		"quota.tags_per_resource": c.Quota.TagsPerResource} {
+		"quota.node_snapshots": c.Quota.NodeSnapshots, "quota.tags_per_resource": c.Quota.TagsPerResource} {
 		if n < 1 {
 			refuse(key, "%d is less than 1", n)
 		}

@@ -50,10 +50,8 @@ func (c *Control) CreateCache(ctx context.Context, in CreateCache) (*resource.Ca
 			return nil, err
 		}
 	}
-	if source.snapshot != nil {
-		if err := c.usableKey(ctx, source.snapshot); err != nil {
-			return nil, err
-		}
+	if err := source.usable(ctx, c); err != nil {
+		return nil, err
 	}
 	err = c.db.Update(ctx, func(tx *metastore.Tx) error {
 		if err := check(tx); err != nil {
@@ -65,15 +63,7 @@ func (c *Control) CreateCache(ctx context.Context, in CreateCache) (*resource.Ca
 		if err := tx.SetTags(cache.ARN(), in.Tags); err != nil {
 			return err
 		}
-		task := resource.CreateCacheTask{CacheID: cache.ID, Objects: source.objects}
-		if source.snapshot != nil {
-			task.SnapshotID = source.snapshot.ID
-		}
-		id, err := c.enqueue(tx, resource.TaskCreateCache, cache.ID, task)
-		if err != nil || source.snapshot == nil {
-			return err
-		}
-		return tx.AddUse(source.snapshot.ID, id, resource.UseRestore)
+		return source.begin(tx, c, cache)
 	})
 	return cache, err
 }
@@ -137,7 +127,10 @@ func (c *Control) checkNewCache(tx *metastore.Tx, cache *resource.Cache, source 
 	if cache.UserGroupID != "" {
 		return noUserGroup(cache.UserGroupID)
 	}
-	if err := source.find(tx, cache); err != nil {
+	if err := source.find(tx, cache.Scope); err != nil {
+		return err
+	}
+	if err := source.fits(cache); err != nil {
 		return err
 	}
 	n, err := tx.CountCaches(cache.Scope, cache.Kind)
@@ -164,64 +157,6 @@ func checkEngine(e resource.Engine) error {
 // noUserGroup is the answer to every user group: none can be created yet.
 func noUserGroup(id string) error {
 	return resource.Errorf(resource.NotFound, resource.TypeUserGroup, id, "User group %s not found.", clip(id))
-}
-
-// source is what a new cache is filled from.
-type source struct {
-	name     string // of a snapshot
-	snapshot *resource.Snapshot
-	objects  []resource.S3Object
-}
-
-// parseSource reads SnapshotArnsToRestore: nothing, one serverless snapshot, or one S3 object.
-func parseSource(scope resource.Scope, arns []string) (*source, error) {
-	const param = "SnapshotArnsToRestore"
-	switch len(arns) {
-	case 0:
-		return &source{}, nil
-	case 1:
-	default:
-		return nil, invalid(param, "A serverless cache has one shard and is restored from one snapshot or one RDB file; %d ARNs were given.", len(arns))
-	}
-	a, ok := resource.ParseARN(arns[0])
-	if !ok {
-		return nil, invalid(param, "%q is not an ARN of a snapshot or an S3 object.", clip(arns[0]))
-	}
-	switch {
-	case a.Service == "s3":
-		bucket, key, ok := strings.Cut(a.Name, "/")
-		if !ok || bucket == "" || key == "" || strings.Contains(key, ",") || a.Region != "" || a.Account != "" || a.Partition != resource.Partition(scope.Region) {
-			return nil, invalid(param, "%q does not name an S3 object: arn:aws:s3:::bucket/key is expected, and the key may not contain commas.", clip(arns[0]))
-		}
-		if !bucketName.MatchString(bucket) || len(key) > longestObjectKey {
-			return nil, invalid(param, "%q does not name an S3 object: that is no name of a bucket, or its key is longer than %d bytes.", clip(arns[0]), longestObjectKey)
-		}
-		return &source{objects: []resource.S3Object{{Bucket: bucket, Key: key}}}, nil
-	case a.Service == "elasticache" && a.Type == "serverlesscachesnapshot":
-		if a.Account != scope.Account || a.Region != scope.Region || a.Partition != resource.Partition(scope.Region) {
-			return nil, invalid(param, "Snapshot %s belongs to another account or region; export it to S3 and restore the file.", clip(arns[0]))
-		}
-		return &source{name: a.Name}, nil
-	}
-	return nil, invalid(param, "%q cannot be restored into a serverless cache: a serverless cache snapshot or an S3 object is expected.", clip(arns[0]))
-}
-
-// find looks the snapshot up and refuses one that is not ready or that the engine cannot read.
-func (s *source) find(tx *metastore.Tx, cache *resource.Cache) error {
-	if s.name == "" {
-		return nil
-	}
-	found, err := readySnapshot(tx, cache.Scope, s.name)
-	switch {
-	case is(err, resource.NotFound):
-		return invalid("SnapshotArnsToRestore", "Serverless cache snapshot %s not found.", clip(s.name))
-	case is(err, resource.InvalidState):
-		return invalid("SnapshotArnsToRestore", "%v", err)
-	case err != nil:
-		return err
-	}
-	s.snapshot = found
-	return upgradeable("a snapshot of", found.Source.Engine, found.Source.MajorEngineVersion, cache.Engine, cache.MajorEngineVersion)
 }
 
 // upgradeable refuses what AWS refuses: from valkey to redis, to memcached or from it, and to an older major version.

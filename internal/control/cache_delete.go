@@ -17,56 +17,47 @@ type DeleteCache struct {
 // DeleteCache accepts the command: the cache is in the state deleting until process and files are gone. Its automated
 // snapshots go with it; manual and final ones stay.
 func (c *Control) DeleteCache(ctx context.Context, in DeleteCache) (*resource.Cache, error) {
-	final := ""
-	if in.FinalSnapshot != "" {
-		var err error
-		if final, err = newName("FinalSnapshotName", in.FinalSnapshot, longestSnapshotName); err != nil {
-			return nil, err
-		}
+	final, err := c.newFinal(resource.Serverless, in.Scope, "FinalSnapshotName", in.FinalSnapshot)
+	if err != nil {
+		return nil, err
 	}
-	s := &resource.Snapshot{ID: newID(), Kind: resource.Serverless, Scope: in.Scope, Name: final, Type: resource.Manual,
-		Status: resource.SnapshotCreating, RequestedAt: c.now()}
 	var cache *resource.Cache
 	check := func(tx *metastore.Tx) (err error) {
-		if final != "" {
-			if err := absent(tx, in.Scope, final); err != nil {
-				return err
-			}
+		if err := final.free(tx); err != nil {
+			return err
 		}
 		if cache, err = tx.CacheByName(in.Scope, resource.Serverless, oldName(in.Name)); err != nil {
 			return notFound(err, resource.TypeCache, in.Name)
 		}
-		if cache.Status == resource.CacheCreateFailed && final == "" {
+		if cache.Status == resource.CacheCreateFailed && !final.wanted() {
 			return nil
+		}
+		if err := final.check(tx, cache); err != nil {
+			return err
 		}
 		return idle(tx, cache)
 	}
-	if final != "" {
+	if final.wanted() {
 		if err := c.db.View(ctx, check); err != nil {
 			return nil, err
 		}
-		if err := c.resolveKey(ctx, s, cache.KMSKeyID); err != nil {
+		if err := final.key(ctx, cache); err != nil {
 			return nil, err
 		}
-		s.KMSDefault = cache.KMSKeyID == ""
 	}
-	err := c.db.Update(ctx, func(tx *metastore.Tx) error {
+	err = c.db.Update(ctx, func(tx *metastore.Tx) (err error) {
 		if err := check(tx); err != nil {
 			return err
 		}
 		task := resource.DeleteCacheTask{CacheID: cache.ID}
-		if final != "" {
-			s.Source = *cache
-			if err := c.recordSnapshot(tx, s, nil); err != nil {
-				return err
-			}
-			task.FinalSnapshotID = s.ID
+		if task.FinalSnapshotID, err = final.record(tx, cache); err != nil {
+			return err
 		}
 		cache.Status = resource.CacheDeleting
 		if err := tx.UpdateCache(cache); err != nil {
 			return err
 		}
-		_, err := c.enqueue(tx, resource.TaskDeleteCache, cache.ID, task)
+		_, err = c.enqueue(tx, resource.TaskDeleteCache, cache.ID, task)
 		return err
 	})
 	return cache, err

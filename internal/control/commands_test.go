@@ -79,7 +79,7 @@ func TestSnapshotQuota(t *testing.T) {
 	ctx := t.Context()
 	cache := p.running("orders")
 	create := func(name string) error {
-		_, err := p.CreateSnapshot(ctx, CreateSnapshot{Scope: home, Cache: "orders", Name: name})
+		_, err := p.CreateSnapshot(ctx, CreateSnapshot{Scope: home, Space: serverlessSpace, Cache: "orders", Name: name})
 		return err
 	}
 	p.must(create("lost"))
@@ -120,7 +120,7 @@ func TestRacingCommands(t *testing.T) {
 	results := make(chan error)
 	for i := range caches {
 		go func() {
-			_, err := p.CreateSnapshot(context.Background(), CreateSnapshot{Scope: home, Cache: caches[i].Name, Name: "same"})
+			_, err := p.CreateSnapshot(context.Background(), CreateSnapshot{Scope: home, Space: serverlessSpace, Cache: caches[i].Name, Name: "same"})
 			results <- err
 		}()
 	}
@@ -146,9 +146,9 @@ func TestRefusedCommandsLeaveNothing(t *testing.T) {
 	s := p.taken("orders", "one")
 	before := [3]int{len(p.jobs(resource.TaskCreateSnapshot)), len(p.jobs(resource.TaskCopySnapshot)), len(p.jobs(resource.TaskExportSnapshot))}
 	bad := []resource.Tag{{Key: "aws:x"}}
-	_, err := p.CreateSnapshot(ctx, CreateSnapshot{Scope: home, Cache: "orders", Name: "two", Tags: bad})
+	_, err := p.CreateSnapshot(ctx, CreateSnapshot{Scope: home, Space: serverlessSpace, Cache: "orders", Name: "two", Tags: bad})
 	wantKind(t, err, resource.InvalidValue)
-	_, err = p.CreateSnapshot(ctx, CreateSnapshot{Scope: home, Cache: "orders", Name: "two", KMSKeyID: "alias/none"})
+	_, err = p.CreateSnapshot(ctx, CreateSnapshot{Scope: home, Space: serverlessSpace, Cache: "orders", Name: "two", KMSKeyID: "alias/none"})
 	wantKind(t, err, resource.InvalidKey)
 	_, err = p.CopySnapshot(ctx, CopySnapshot{Scope: home, Source: "one", Target: "two", KMSKeyID: "alias/none"})
 	wantKind(t, err, resource.InvalidKey)
@@ -287,7 +287,7 @@ func TestSnapshotsTakeTheirCachesKey(t *testing.T) {
 		cache, name, ref, want string
 		shown                  bool
 	}{{"kept", "a", "", own.ARN(), true}, {"kept", "b", "alias/other", other.ARN(), true}, {"plain", "c", "", "", false}} {
-		s, err := p.CreateSnapshot(t.Context(), CreateSnapshot{Scope: home, Cache: c.cache, Name: c.name, KMSKeyID: c.ref})
+		s, err := p.CreateSnapshot(t.Context(), CreateSnapshot{Scope: home, Space: serverlessSpace, Cache: c.cache, Name: c.name, KMSKeyID: c.ref})
 		p.must(err)
 		if c.want != "" && s.KMSKeyID != c.want || s.KMSDefault == c.shown {
 			t.Errorf("%s of %s: key %s, default %t", c.name, c.cache, s.KMSKeyID, s.KMSDefault)

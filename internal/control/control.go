@@ -19,7 +19,8 @@ import (
 type Quota struct {
 	ServerlessCaches    int // caches
 	ServerlessSnapshots int // manual snapshots per cache in a rolling day
-	SnapshotsKept       int // snapshots of all types; 0 for no bound
+	NodeSnapshots       int // manual snapshots per cache of nodes in a rolling day
+	SnapshotsKept       int // snapshots of all types in each space; 0 for no bound
 	TagsPerResource     int // user tags
 }
 

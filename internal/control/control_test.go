@@ -53,7 +53,7 @@ func newPlane(t *testing.T, change ...func(*Options)) *plane {
 	}
 	o := Options{DB: db, Queue: job.New(db, job.Options{Clock: p.now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}), Keys: p.ring,
 		Targets: target.BuiltIn(p.box), Engines: &engine.Catalog{Installed: []engine.Installed{installed("valkey", "8.0.1"), installed("redis", "7.0.15")}},
-		Quota: Quota{ServerlessCaches: 40, ServerlessSnapshots: 24, TagsPerResource: 50}, Now: p.now}
+		Quota: Quota{ServerlessCaches: 40, ServerlessSnapshots: 24, NodeSnapshots: 20, TagsPerResource: 50}, Now: p.now}
 	for _, f := range change {
 		f(&o)
 	}
@@ -135,7 +135,7 @@ func (p *plane) finish(status resource.SnapshotStatus) {
 // taken makes a snapshot that is available.
 func (p *plane) taken(cache, name string) *resource.Snapshot {
 	p.t.Helper()
-	s, err := p.CreateSnapshot(context.Background(), CreateSnapshot{Scope: home, Cache: cache, Name: name})
+	s, err := p.CreateSnapshot(context.Background(), CreateSnapshot{Scope: home, Space: serverlessSpace, Cache: cache, Name: name})
 	p.must(err)
 	p.finish(resource.SnapshotAvailable)
 	return s

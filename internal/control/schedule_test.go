@@ -71,7 +71,7 @@ func TestLateSnapshots(t *testing.T) {
 	p := newPlane(t)
 	p.running("slept", keeps(1, "12:30"))
 	busy := p.running("slow", keeps(1, "13:00"))
-	_, err := p.CreateSnapshot(t.Context(), CreateSnapshot{Scope: home, Cache: busy.Name, Name: "manual"})
+	_, err := p.CreateSnapshot(t.Context(), CreateSnapshot{Scope: home, Space: serverlessSpace, Cache: busy.Name, Name: "manual"})
 	p.must(err)
 	p.advance(91 * time.Minute) // 13:31
 	p.schedule("manual creating")

@@ -28,13 +28,13 @@ func (c *Control) CopySnapshot(ctx context.Context, in CopySnapshot) (*resource.
 	}
 	var source *resource.Snapshot
 	check := func(tx *metastore.Tx) error {
-		if err := absent(tx, in.Scope, name); err != nil {
+		if err := absent(tx, in.Scope, serverlessSpace, name); err != nil {
 			return err
 		}
-		if source, err = readySnapshot(tx, in.Scope, in.Source); err != nil {
+		if source, err = readySnapshot(tx, in.Scope, serverlessSpace, in.Source); err != nil {
 			return err
 		}
-		return c.checkRoom(tx, in.Scope)
+		return c.checkRoom(tx, in.Scope, serverlessSpace)
 	}
 	if err := c.db.View(ctx, check); err != nil {
 		return nil, err
@@ -78,17 +78,17 @@ func (c *Control) CopySnapshot(ctx context.Context, in CopySnapshot) (*resource.
 
 // readySnapshot finds a snapshot whose data can be read now. One that is being restored from, copied or exported is ready:
 // readers do not disturb each other.
-func readySnapshot(tx *metastore.Tx, scope resource.Scope, name string) (*resource.Snapshot, error) {
-	s, err := tx.SnapshotByName(scope, resource.Serverless.SnapshotSpace(), oldName(name))
+func readySnapshot(tx *metastore.Tx, scope resource.Scope, space, name string) (*resource.Snapshot, error) {
+	s, err := tx.SnapshotByName(scope, space, oldName(name))
 	if err != nil {
-		return nil, notFound(err, resource.TypeSnapshot, name)
+		return nil, noSnapshot(err, space, name)
 	}
 	switch s.Status {
 	case resource.SnapshotAvailable, resource.SnapshotRestoring, resource.SnapshotCopying:
 		return s, nil
 	}
-	return nil, resource.Errorf(resource.InvalidState, resource.TypeSnapshot, s.Name,
-		"Serverless cache snapshot %s is not in the available state; it is %s.", s.Name, s.Status)
+	return nil, resource.Errorf(resource.InvalidState, snapshotType(space), s.Name,
+		"%s %s is not in the available state; it is %s.", snapshotNoun(space), s.Name, s.Status)
 }
 
 // usableKey refuses to begin work on a snapshot whose data key cannot be unwrapped.

@@ -4,42 +4,53 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// CreateSnapshot asks for a snapshot of a serverless cache.
+// CreateSnapshot asks for a snapshot of a cache.
 type CreateSnapshot struct {
 	Scope    resource.Scope
+	Space    string // of the snapshot, as Kind.SnapshotSpace says: it decides among which caches the source is
 	Name     string
-	Cache    string         // name of the cache
+	Cache    string         // name of the serverless cache or MemoryDB cluster
+	Cluster  string         // or, in ElastiCache, name of a cache cluster or of a member of a replication group without cluster mode
+	Group    string         // or name of a replication group; a member of it may be named besides
 	KMSKeyID string         // id, ARN or alias; empty for the cache's key, or else the service's default key
 	Tags     []resource.Tag // none: the cache's tags are inherited
 }
 
-// CreateSnapshot accepts the command: the snapshot is in the state creating when it returns.
+// CreateSnapshot accepts the command: the snapshot is in the state creating when it returns. A cache of nodes is snapshotting until it is taken.
 func (c *Control) CreateSnapshot(ctx context.Context, in CreateSnapshot) (*resource.Snapshot, error) {
-	name, err := newName("ServerlessCacheSnapshotName", in.Name, longestSnapshotName)
+	param := "SnapshotName"
+	if in.Space == serverlessSpace {
+		param = "ServerlessCacheSnapshotName"
+	}
+	name, err := newName(param, in.Name, longestSnapshotName)
 	if err != nil {
 		return nil, err
 	}
-	s := &resource.Snapshot{ID: newID(), Kind: resource.Serverless, Scope: in.Scope, Name: name, Type: resource.Manual,
-		Status: resource.SnapshotCreating, RequestedAt: c.now()}
+	s := &resource.Snapshot{ID: newID(), Scope: in.Scope, Name: name, Type: resource.Manual, Status: resource.SnapshotCreating, RequestedAt: c.now()}
 	check := func(tx *metastore.Tx) error {
-		if err := absent(tx, in.Scope, name); err != nil {
+		if err := absent(tx, in.Scope, in.Space, name); err != nil {
 			return err
 		}
-		cache, err := c.snapshotSource(tx, in.Scope, in.Cache)
+		cache, member, err := snapshotSource(tx, in)
 		if err != nil {
 			return err
 		}
-		s.Source = *cache
-		if err := c.checkSnapshotQuota(tx, cache.ID); err != nil {
+		s.Kind = cache.Kind
+		if err := freeze(tx, s, cache, member, false); err != nil {
 			return err
 		}
-		return c.checkRoom(tx, in.Scope)
+		if err := c.checkSnapshotQuota(tx, cache); err != nil {
+			return err
+		}
+		return c.checkRoom(tx, in.Scope, in.Space)
 	}
 	if err := c.db.View(ctx, check); err != nil {
 		return nil, err
@@ -64,6 +75,16 @@ func (c *Control) CreateSnapshot(ctx context.Context, in CreateSnapshot) (*resou
 func (c *Control) insertSnapshot(tx *metastore.Tx, s *resource.Snapshot, tags []resource.Tag) error {
 	if err := c.recordSnapshot(tx, s, tags); err != nil {
 		return err
+	}
+	if s.Kind != resource.Serverless { // whose status never shows it
+		cache, err := tx.CacheByID(s.Source.ID)
+		if err != nil {
+			return err
+		}
+		cache.Status = resource.CacheSnapshotting
+		if err := tx.UpdateCache(cache); err != nil {
+			return err
+		}
 	}
 	_, err := c.enqueue(tx, resource.TaskCreateSnapshot, s.ID, resource.SnapshotTask{SnapshotID: s.ID})
 	return err
@@ -90,10 +111,10 @@ func (c *Control) recordSnapshot(tx *metastore.Tx, s *resource.Snapshot, tags []
 }
 
 // absent refuses a snapshot name that is taken.
-func absent(tx *metastore.Tx, scope resource.Scope, name string) error {
-	_, err := tx.SnapshotByName(scope, resource.Serverless.SnapshotSpace(), name)
+func absent(tx *metastore.Tx, scope resource.Scope, space, name string) error {
+	_, err := tx.SnapshotByName(scope, space, name)
 	if err == nil {
-		return resource.Errorf(resource.AlreadyExists, resource.TypeSnapshot, name, "Serverless cache snapshot %s already exists.", name)
+		return resource.Errorf(resource.AlreadyExists, snapshotType(space), name, "%s %s already exists.", snapshotNoun(space), name)
 	}
 	if is(err, resource.NotFound) {
 		return nil
@@ -101,57 +122,58 @@ func absent(tx *metastore.Tx, scope resource.Scope, name string) error {
 	return err
 }
 
-// snapshotSource finds the cache that a snapshot is to be taken of and refuses one that is not ready for it.
-func (c *Control) snapshotSource(tx *metastore.Tx, scope resource.Scope, name string) (*resource.Cache, error) {
-	cache, err := tx.CacheByName(scope, resource.Serverless, oldName(name))
-	if err != nil {
-		return nil, notFound(err, resource.TypeCache, name)
-	}
-	return cache, idle(tx, cache)
+// idle refuses a cache on which something is going on. A snapshot in the making counts, although a serverless cache shows available.
+func idle(tx *metastore.Tx, cache *resource.Cache) error {
+	return idleAs(tx, cache, cache.Kind, cache.Name)
 }
 
-// idle refuses a cache on which something is going on. A snapshot in the making counts, although the cache shows available.
-func idle(tx *metastore.Tx, cache *resource.Cache) error {
+// idleAs is idle for a cache that the request named as a resource of another kind: a member of a replication group, as a cache cluster.
+func idleAs(tx *metastore.Tx, cache *resource.Cache, kind resource.Kind, name string) error {
 	if cache.Status != resource.CacheAvailable {
-		return resource.Errorf(resource.InvalidState, resource.TypeCache, cache.Name,
-			"Serverless cache %s is not in the available state; it is %s.", cache.Name, cache.Status)
+		return resource.Errorf(resource.InvalidState, kind.ErrorType(), name, "%s %s is not in the available state; it is %s.", noun(kind), name, cache.Status)
 	}
 	busy, err := tx.SnapshotInProgress(cache.ID)
 	if err != nil {
 		return err
 	}
 	if busy != "" {
-		return resource.Errorf(resource.InvalidState, resource.TypeCache, cache.Name,
-			"Serverless cache %s cannot be changed now: its snapshot %s is being created.", cache.Name, busy)
+		return resource.Errorf(resource.InvalidState, kind.ErrorType(), name, "%s %s cannot be changed now: its snapshot %s is being created.", noun(kind), name, busy)
 	}
 	return nil
 }
 
 // checkSnapshotQuota counts the manual snapshots of the last 24 hours: deleted ones too, failed ones and copies not.
-func (c *Control) checkSnapshotQuota(tx *metastore.Tx, cacheID string) error {
-	n, err := tx.CountTaken(cacheID, c.now().Add(-24*time.Hour))
+func (c *Control) checkSnapshotQuota(tx *metastore.Tx, cache *resource.Cache) error {
+	n, err := tx.CountTaken(cache.ID, c.now().Add(-24*time.Hour))
 	if err != nil {
 		return err
 	}
-	if n >= c.quota.ServerlessSnapshots {
-		return resource.Errorf(resource.QuotaExceeded, resource.TypeSnapshot, "",
-			"The maximum number of manual snapshots for this serverless cache taken within 24 hours has been reached its quota of %d", c.quota.ServerlessSnapshots)
+	most, text := c.quota.NodeSnapshots, "The maximum number of manual snapshots for this cluster taken within 24 hours has been reached"
+	switch cache.Kind {
+	case resource.Serverless:
+		most = c.quota.ServerlessSnapshots
+		text = fmt.Sprintf("The maximum number of manual snapshots for this serverless cache taken within 24 hours has been reached its quota of %d", most)
+	case resource.CacheCluster:
+		text = fmt.Sprintf("The maximum number of manual snapshots for this node taken within 24 hours has been reached its quota of %d", most)
+	}
+	if n >= most {
+		return resource.Errorf(resource.QuotaExceeded, cache.Kind.SnapshotErrorType(), "", "%s", text)
 	}
 	return nil
 }
 
 // checkRoom refuses one snapshot more than an account may keep in a region. What is being deleted still counts.
-func (c *Control) checkRoom(tx *metastore.Tx, scope resource.Scope) error {
+func (c *Control) checkRoom(tx *metastore.Tx, scope resource.Scope, space string) error {
 	if c.quota.SnapshotsKept == 0 {
 		return nil
 	}
-	n, err := tx.CountSnapshots(scope, resource.Serverless.SnapshotSpace())
+	n, err := tx.CountSnapshots(scope, space)
 	if err != nil {
 		return err
 	}
 	if n >= c.quota.SnapshotsKept {
-		return resource.Errorf(resource.QuotaExceeded, resource.TypeSnapshot, "",
-			"You have already reached your quota of %d serverless cache snapshots in this region.", c.quota.SnapshotsKept)
+		return resource.Errorf(resource.QuotaExceeded, snapshotType(space), "",
+			"You have already reached your quota of %d %ss in this region.", c.quota.SnapshotsKept, strings.ToLower(snapshotNoun(space)))
 	}
 	return nil
 }
@@ -172,16 +194,12 @@ func is(err error, kind resource.ErrorKind) bool {
 	return errors.As(err, &e) && e.Kind == kind
 }
 
-// notFound gives a not-found error the text of the API; other errors pass.
+// notFound gives a not-found error of a serverless resource the text of the API; other errors pass.
 func notFound(err error, typ resource.Type, name string) error {
-	if !is(err, resource.NotFound) {
-		return err
-	}
-	what := "Serverless cache"
 	if typ == resource.TypeSnapshot {
-		what = "Serverless cache snapshot"
+		return noSnapshot(err, serverlessSpace, name)
 	}
-	return resource.Errorf(resource.NotFound, typ, name, "%s %s not found.", what, clip(name))
+	return noCache(err, resource.Serverless, name)
 }
 
 const (

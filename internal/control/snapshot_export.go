@@ -24,7 +24,7 @@ func (c *Control) ExportSnapshot(ctx context.Context, in ExportSnapshot) (*resou
 	}
 	var s *resource.Snapshot
 	check := func(tx *metastore.Tx) (err error) {
-		s, err = readySnapshot(tx, in.Scope, in.Name)
+		s, err = readySnapshot(tx, in.Scope, serverlessSpace, in.Name)
 		return err
 	}
 	if err := c.db.View(ctx, check); err != nil {

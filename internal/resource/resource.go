@@ -200,6 +200,7 @@ type Snapshot struct {
 	CaptureID  string // the capture that holds the bytes; empty until available
 	Bytes      int64  // of RDB, all shards
 	Keys       int64  // all shards
+	Databases  int    `json:",omitempty"` // one more than the highest number of a database with keys; 0 when it is not known
 	CopiedFrom string // ID of the snapshot that this is a copy of
 
 	FromNode string      `json:",omitempty"` // name of the member that was asked for as source; empty: any

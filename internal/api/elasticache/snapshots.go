@@ -6,11 +6,15 @@ import (
 	"github.com/keyframe/keyframe/internal/api/ecapi"
 	"github.com/keyframe/keyframe/internal/api/gateway"
 	"github.com/keyframe/keyframe/internal/control"
+	"github.com/keyframe/keyframe/internal/resource"
 )
+
+// space is where the names of serverless snapshots are unique.
+var space = resource.Serverless.SnapshotSpace()
 
 func (h handler) createSnapshot(ctx context.Context, c *gateway.Call, in *ecapi.CreateServerlessCacheSnapshotInput) (*ecapi.CreateServerlessCacheSnapshotOutput, error) {
 	s, err := h.control.CreateSnapshot(ctx, control.CreateSnapshot{
-		Scope: c.Scope, Name: text(in.ServerlessCacheSnapshotName), Cache: text(in.ServerlessCacheName), KMSKeyID: text(in.KmsKeyId), Tags: tagsIn(in.Tags),
+		Scope: c.Scope, Space: space, Name: text(in.ServerlessCacheSnapshotName), Cache: text(in.ServerlessCacheName), KMSKeyID: text(in.KmsKeyId), Tags: tagsIn(in.Tags),
 	})
 	if err != nil {
 		return nil, err
