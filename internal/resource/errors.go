@@ -18,10 +18,11 @@ const (
 	InvalidKey   // a KMS key that is unknown, disabled or not usable
 	Unsupported  // a feature that this engine, version or build does not have
 	AccessDenied // the principal may not do this
+	NoOperation  // everything is as it was asked to become
 )
 
 var errorKinds = [...]string{"", "NotFound", "AlreadyExists", "InvalidState", "QuotaExceeded", "InvalidValue", "InvalidCombination",
-	"TagQuota", "TagNotFound", "InvalidARN", "InvalidKey", "Unsupported", "AccessDenied"}
+	"TagQuota", "TagNotFound", "InvalidARN", "InvalidKey", "Unsupported", "AccessDenied", "NoOperation"}
 
 func (k ErrorKind) String() string { return errorKinds[k] }
 
@@ -48,15 +49,20 @@ const (
 	TypeSecurityGroup    Type = "securitygroup"
 	TypeUser             Type = "user"
 	TypeUserGroup        Type = "usergroup"
+	TypeUserName         Type = "username"    // the name with which a user logs in, within a group
+	TypeDefaultUser      Type = "defaultuser" // the user of a group that is named default
 	TypeReservedNode     Type = "reservednode"
-	TypeParameter        Type = "parameter" // a request parameter; ID is its name
+	TypeShard            Type = "shard"
+	TypeNode             Type = "node"          // QuotaExceeded: nodes of a customer
+	TypeNodeOfCluster    Type = "nodeofcluster" // QuotaExceeded: nodes of one cache
+	TypeParameter        Type = "parameter"     // a request parameter; ID is its name
 	TypeOther            Type = "other"
 )
 
 // Types lists every type, for tests that walk them.
 func Types() []Type {
 	return []Type{TypeCache, TypeSnapshot, TypeCluster, TypeReplicationGroup, TypeNodeSnapshot, TypeParameterGroup, TypeSubnetGroup,
-		TypeSecurityGroup, TypeUser, TypeUserGroup, TypeReservedNode, TypeParameter, TypeOther}
+		TypeSecurityGroup, TypeUser, TypeUserGroup, TypeUserName, TypeDefaultUser, TypeReservedNode, TypeShard, TypeNode, TypeNodeOfCluster, TypeParameter, TypeOther}
 }
 
 // ErrorType is the type under which errors speak of caches of this kind.

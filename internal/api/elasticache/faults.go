@@ -17,16 +17,22 @@ var byType = map[resource.ErrorKind]map[resource.Type]*wire.Fault{
 		resource.TypeSubnetGroup: ecapi.CacheSubnetGroupNotFoundFault, resource.TypeSecurityGroup: ecapi.CacheSecurityGroupNotFoundFault,
 		resource.TypeUser: ecapi.UserNotFoundFault, resource.TypeUserGroup: ecapi.UserGroupNotFoundFault,
 		resource.TypeReservedNode: ecapi.ReservedCacheNodeNotFoundFault,
+		resource.TypeShard:        ecapi.NodeGroupNotFoundFault,
 	},
 	resource.AlreadyExists: {
 		resource.TypeCache: ecapi.ServerlessCacheAlreadyExistsFault, resource.TypeSnapshot: ecapi.ServerlessCacheSnapshotAlreadyExistsFault,
+		resource.TypeCluster: ecapi.CacheClusterAlreadyExistsFault, resource.TypeReplicationGroup: ecapi.ReplicationGroupAlreadyExistsFault,
 	},
 	resource.InvalidState: {
 		resource.TypeCache: ecapi.InvalidServerlessCacheStateFault, resource.TypeSnapshot: ecapi.InvalidServerlessCacheSnapshotStateFault,
 		resource.TypeUserGroup: ecapi.InvalidUserGroupStateFault,
+		resource.TypeCluster:   ecapi.InvalidCacheClusterStateFault, resource.TypeReplicationGroup: ecapi.InvalidReplicationGroupStateFault,
 	},
+	resource.Unsupported: {resource.TypeShard: ecapi.TestFailoverNotAvailableFault},
 	resource.QuotaExceeded: {
-		resource.TypeCache: ecapi.ServerlessCacheQuotaForCustomerExceededFault, resource.TypeSnapshot: ecapi.ServerlessCacheSnapshotQuotaExceededFault,
+		resource.TypeShard: ecapi.NodeGroupsPerReplicationGroupQuotaExceededFault, resource.TypeNode: ecapi.NodeQuotaForCustomerExceededFault,
+		resource.TypeNodeOfCluster: ecapi.NodeQuotaForClusterExceededFault,
+		resource.TypeCache:         ecapi.ServerlessCacheQuotaForCustomerExceededFault, resource.TypeSnapshot: ecapi.ServerlessCacheSnapshotQuotaExceededFault,
 	},
 }
 
@@ -43,6 +49,7 @@ var byKind = map[resource.ErrorKind]*wire.Fault{
 	resource.InvalidARN:         ecapi.InvalidARNFault,
 	resource.InvalidKey:         ecapi.InvalidParameterValueException, // no serverless operation declares InvalidKMSKeyFault
 	resource.Unsupported:        ecapi.InvalidParameterValueException,
+	resource.NoOperation:        ecapi.NoOperationFault,
 }
 
 // fault translates what the control plane and the codec return. AccessDenied is the gateway's own.

@@ -15,6 +15,7 @@ var byType = map[resource.ErrorKind]map[resource.Type]*wire.Fault{
 		resource.TypeParameterGroup: mdbapi.ParameterGroupNotFoundFault, resource.TypeSubnetGroup: mdbapi.SubnetGroupNotFoundFault,
 		resource.TypeUser: mdbapi.UserNotFoundFault, resource.TypeUserGroup: mdbapi.ACLNotFoundFault,
 		resource.TypeReservedNode: mdbapi.ReservedNodeNotFoundFault,
+		resource.TypeShard:        mdbapi.ShardNotFoundFault,
 	},
 	resource.AlreadyExists: {
 		resource.TypeCluster: mdbapi.ClusterAlreadyExistsFault, resource.TypeNodeSnapshot: mdbapi.SnapshotAlreadyExistsFault,
@@ -26,8 +27,11 @@ var byType = map[resource.ErrorKind]map[resource.Type]*wire.Fault{
 		resource.TypeParameterGroup: mdbapi.InvalidParameterGroupStateFault, resource.TypeSubnetGroup: mdbapi.SubnetGroupInUseFault,
 		resource.TypeUser: mdbapi.InvalidUserStateFault, resource.TypeUserGroup: mdbapi.InvalidACLStateFault,
 	},
+	resource.Unsupported: {resource.TypeShard: mdbapi.TestFailoverNotAvailableFault},
 	resource.QuotaExceeded: {
-		resource.TypeCluster: mdbapi.ClusterQuotaForCustomerExceededFault, resource.TypeNodeSnapshot: mdbapi.SnapshotQuotaExceededFault,
+		resource.TypeShard: mdbapi.ShardsPerClusterQuotaExceededFault, resource.TypeNode: mdbapi.NodeQuotaForCustomerExceededFault,
+		resource.TypeNodeOfCluster: mdbapi.NodeQuotaForClusterExceededFault,
+		resource.TypeCluster:       mdbapi.ClusterQuotaForCustomerExceededFault, resource.TypeNodeSnapshot: mdbapi.SnapshotQuotaExceededFault,
 		resource.TypeParameterGroup: mdbapi.ParameterGroupQuotaExceededFault, resource.TypeSubnetGroup: mdbapi.SubnetGroupQuotaExceededFault,
 		resource.TypeUser: mdbapi.UserQuotaExceededFault, resource.TypeUserGroup: mdbapi.ACLQuotaExceededFault,
 	},
@@ -46,6 +50,7 @@ var byKind = map[resource.ErrorKind]*wire.Fault{
 	resource.InvalidARN:         mdbapi.InvalidARNFault,
 	resource.InvalidKey:         mdbapi.InvalidKMSKeyFault,
 	resource.Unsupported:        mdbapi.InvalidParameterValueException,
+	resource.NoOperation:        mdbapi.NoOperationFault,
 }
 
 // fault translates what the control plane and the codec return. AccessDenied is the gateway's own.
