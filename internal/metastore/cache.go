@@ -50,9 +50,19 @@ func (tx *Tx) UpdateCache(c *resource.Cache) error {
 	return err
 }
 
-// DeleteCache forgets a cache; an unknown one is fine. Its nodes and tags are deleted by calls of their own.
+// DeleteCache forgets a cache; an unknown one is fine. Its nodes and tags are deleted by calls of their own. Users and groups
+// that wait for it wait no more.
 func (tx *Tx) DeleteCache(id string) error {
-	_, err := tx.Exec(`DELETE FROM caches WHERE id = ?`, id)
+	all, err := documents[resource.Cache](tx, `SELECT document FROM caches WHERE id = ?`, id)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if err := tx.SettleAccess(c.Scope, c.Kind.Service(), id); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(`DELETE FROM caches WHERE id = ?`, id)
 	return err
 }
 

@@ -32,7 +32,7 @@ func TestGroupsAndUsers(t *testing.T) {
 		if got, err := tx.UserGroup(east, "elasticache", "n"); err != nil || !reflect.DeepEqual(got, group) {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if got, err := tx.UserGroups(east, "memorydb", "", 0); err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], acl) {
+		if got, err := tx.UserGroups(east, "memorydb", "", 0); err != nil || len(got) != 2 || !reflect.DeepEqual(got[0], acl) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if got, err := tx.ParameterGroups(east, "elasticache", "n", 5); err != nil || len(got) != 0 {
