@@ -29,10 +29,10 @@ func (tx *Tx) InsertSnapshot(s *resource.Snapshot) error {
 	}
 	base := string(baseStatus(s.Status))
 	n, err := tx.Exec(`INSERT INTO snapshots (id, account, region, space, name, type, base, status, cache_id, cache_name, capture_id,
-			copied_from, requested_at, expires_at, document)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, region, space, name) DO NOTHING`,
+			copied_from, requested_at, expires_at, kind, member, document)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, region, space, name) DO NOTHING`,
 		s.ID, s.Account, s.Region, s.Kind.SnapshotSpace(), s.Name, string(s.Type), base, base, s.Source.ID, s.Source.Name, s.CaptureID,
-		s.CopiedFrom, millis(s.RequestedAt), millis(s.ExpiresAt), doc)
+		s.CopiedFrom, millis(s.RequestedAt), millis(s.ExpiresAt), string(s.Kind), s.Member(), doc)
 	if err == nil && n == 0 {
 		return resource.Errorf(resource.AlreadyExists, s.Kind.SnapshotErrorType(), s.Name, "Snapshot %s already exists.", s.Name)
 	}
@@ -123,6 +123,8 @@ type SnapshotFilter struct {
 	Scope     resource.Scope
 	Space     string                // what Kind.SnapshotSpace says
 	CacheName string                // of the source; empty for any
+	Kind      resource.Kind         // of the source; empty for any
+	Member    string                // what Snapshot.Member says; empty for any
 	Type      resource.SnapshotType // empty for any
 	AfterName string                // the last name of the page before
 	Limit     int                   // 0 for all
@@ -139,6 +141,12 @@ func (f SnapshotFilter) query() (string, []any) {
 	args := []any{f.Scope.Account, f.Scope.Region, f.Space}
 	if f.CacheName != "" {
 		query, args = query+` AND cache_name = ?`, append(args, f.CacheName)
+	}
+	if f.Kind != "" {
+		query, args = query+` AND kind = ?`, append(args, string(f.Kind))
+	}
+	if f.Member != "" {
+		query, args = query+` AND member = ? AND member <> ''`, append(args, f.Member)
 	}
 	if f.Type != "" {
 		query, args = query+` AND type = ?`, append(args, string(f.Type))

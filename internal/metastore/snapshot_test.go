@@ -239,6 +239,31 @@ func TestSnapshotQueries(t *testing.T) {
 	})
 }
 
+// A snapshot is found by what was named when it was asked for: a group, a member of it, a cache cluster that stands alone.
+func TestSnapshotsByMember(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	for name, s := range map[string]resource.Snapshot{
+		"whole": {Kind: resource.ReplicationGroup}, "part": {Kind: resource.ReplicationGroup, FromNode: "orders-002"}, "alone": {Kind: resource.CacheCluster},
+	} {
+		s.ID, s.Name, s.Scope, s.Source.Name = name, name, east, "orders"
+		insertSnapshots(t, db, &s)
+	}
+	for want, f := range map[string]SnapshotFilter{
+		"part whole": {Kind: resource.ReplicationGroup, CacheName: "orders"}, "alone": {Member: "orders"}, "part": {Member: "orders-002"},
+		"alone part whole": {}, "": {Member: "other"},
+	} {
+		f.Scope, f.Space = east, "elasticache"
+		view(t, db, func(tx *Tx) error {
+			all, err := tx.Snapshots(f)
+			if got := names(all); got != want {
+				t.Errorf("%+v finds %q, want %q", f, got, want)
+			}
+			return err
+		})
+	}
+}
+
 // TestPagesAreIndexed looks at SQLite's plans: each combination of filters must be one search of one index, in the order of the page.
 func TestPagesAreIndexed(t *testing.T) {
 	t.Parallel()
@@ -266,6 +291,7 @@ func TestPagesAreIndexed(t *testing.T) {
 		"snapshots_cache (account=? AND region=? AND space=? AND cache_name=? AND name>?)":                 {CacheName: "c"},
 		"snapshots_type (account=? AND region=? AND space=? AND type=? AND name>?)":                        {Type: "manual"},
 		"snapshots_cache_type (account=? AND region=? AND space=? AND cache_name=? AND type=? AND name>?)": {CacheName: "c", Type: "manual"},
+		"snapshots_member (account=? AND region=? AND space=? AND member=? AND name>?)":                    {Member: "m", Kind: resource.ReplicationGroup},
 	} {
 		f.Limit = 50
 		query, args := f.query()

@@ -207,6 +207,15 @@ type Snapshot struct {
 	Shards   []ShardData `json:",omitempty"` // of node-based caches, in order of name
 }
 
+// Member is the cache cluster that the snapshot is of: one that stands alone, or the member of a replication group that was named. It is
+// empty when a whole group or a cache of another kind was meant.
+func (s *Snapshot) Member() string {
+	if s.Kind == CacheCluster {
+		return s.Source.Name
+	}
+	return s.FromNode
+}
+
 // ShardData is one shard of a snapshot.
 type ShardData struct {
 	Shard         Shard
