@@ -21,9 +21,16 @@ type Progress struct {
 	Total  int64
 }
 
-// WaitReady returns once the node serves clients: it answers, has loaded its data and, in cluster mode, knows that all
-// 16384 slots are served. A process that ends meanwhile is an error at once, with the last lines of its log. Progress may be nil.
+// WaitReady returns once the node serves clients: it answers, has loaded its data, is in step with its primary if it is a replica
+// and, in cluster mode, knows that all 16384 slots are served. A process that ends meanwhile is an error at once, with the last lines of its log. Progress may be nil.
 func (s *Supervisor) WaitReady(ctx context.Context, id string, progress func(Progress)) error {
+	return s.wait(ctx, id, true, progress)
+}
+
+// WaitUp returns once the node answers and has loaded its data: in cluster mode before it has found its place in the cluster, too.
+func (s *Supervisor) WaitUp(ctx context.Context, id string) error { return s.wait(ctx, id, false, nil) }
+
+func (s *Supervisor) wait(ctx context.Context, id string, joined bool, progress func(Progress)) error {
 	n, err := s.find(id)
 	if err != nil {
 		return err
@@ -67,7 +74,7 @@ func (s *Supervisor) WaitReady(ctx context.Context, id string, progress func(Pro
 				conn, why = s.dial(ctx, node)
 			}
 			if conn != nil {
-				if now, why = readiness(ctx, conn, node.Cluster); why == nil {
+				if now, why = readiness(ctx, conn, node.Cluster && joined); why == nil {
 					return nil
 				}
 				if errors.Is(why, resp.ErrBroken) || ctx.Err() != nil {
@@ -104,6 +111,9 @@ func readiness(ctx context.Context, c *resp.Conn, cluster bool) (Progress, error
 	}
 	if _, err := c.Do(ctx, "PING"); err != nil {
 		return Progress{}, err
+	}
+	if err := link(ctx, c); err != nil {
+		return Progress{Phase: "joining"}, err
 	}
 	if !cluster {
 		return Progress{}, nil
