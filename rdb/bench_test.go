@@ -61,6 +61,28 @@ func BenchmarkScanSlots(b *testing.B) {
 	benchmarkScan(b, Options{Slots: &all})
 }
 
+func BenchmarkSplit(b *testing.B) {
+	file := benchmarkFile()
+	b.SetBytes(int64(len(file)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var outputs []Output
+		for _, slots := range parts(4, false) {
+			outputs = append(outputs, Output{io.Discard, slots})
+		}
+		s, err := NewSplitter(SplitOptions{Version: 11}, outputs...)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := NewScanner(bytes.NewReader(file), Options{Split: s}).Scan(); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkLower(b *testing.B) {
 	file := benchmarkFile()
 	b.SetBytes(int64(len(file)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -96,6 +97,32 @@ func FuzzLower(f *testing.F) {
 		}
 		if again.Version != version || again.Keys != sum.Keys || again.Types != sum.Types || again.Bytes != sum.Bytes || again.CRC != sum.CRC {
 			t.Fatalf("wrote %+v, read %+v", sum, again)
+		}
+	})
+}
+
+// FuzzSplitter wants whatever a splitter closes to be files with the records of
+// the source.
+func FuzzSplitter(f *testing.F) {
+	seed(f, func(file []byte) { f.Add(file, 11, false) })
+	f.Add(newFile(11).set("a", "b").set("{x}y", "z").end(), 11, true)
+	f.Fuzz(func(t *testing.T, file []byte, version int, modules bool) {
+		if version != onlyValkey && (version < lowestTarget || version > newestRedis) {
+			return
+		}
+		out, written, err := splitting(SplitOptions{Version: version, Modules: modules}, parts(3, true), 200, 100, file)
+		if err != nil {
+			return
+		}
+		want, libraries := recordsIn(t, file)
+		got, functions := recordsIn(t, out...)
+		if !slices.Equal(got, want) || functions > 3*libraries {
+			t.Fatalf("%d records and %d libraries of %d and %d", len(got), functions, len(want), libraries)
+		}
+		for i := range out {
+			if again, err := newScanner(bytes.NewReader(out[i]), Options{Slots: &parts(3, true)[i]}, 4096).Scan(); err != nil || again.Keys != written[i].Keys || again.CRC != written[i].CRC {
+				t.Fatalf("wrote %+v, read %+v: %v", written[i], again, err)
+			}
 		}
 	})
 }

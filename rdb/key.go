@@ -61,22 +61,28 @@ func (s *Scanner) readKey() error {
 	if err != nil {
 		return err
 	}
+	s.key, err = s.readText(s.key, head, start)
+	return err
+}
+
+// readText consumes a string behind its head, at start, and appends its text to
+// dst. The head must have been bounded.
+func (s *Scanner) readText(dst []byte, head stringHead, start int64) (_ []byte, err error) {
 	switch head.form {
 	case 0:
-		s.key, err = s.appendBytes(s.key, head.stored)
-		return err
+		return s.appendBytes(dst, head.stored)
 	case stringLZF:
 		if s.packed, err = s.appendBytes(s.packed[:0], head.stored); err != nil {
-			return err
+			return dst, err
 		}
 		// One byte more than claimed, to notice a stream that holds more.
-		s.key, err = lzf.AppendPrefix(s.key, s.packed, int(head.length)+1)
-		if err != nil || uint64(len(s.key)) != head.length {
-			return s.corruptAt(start, "LZF that does not hold the %d bytes it claims", head.length)
+		had := len(dst)
+		dst, err = lzf.AppendPrefix(dst, s.packed, int(head.length)+1)
+		if err != nil || uint64(len(dst)-had) != head.length {
+			return dst, s.corruptAt(start, "LZF that does not hold the %d bytes it claims", head.length)
 		}
-		return nil
+		return dst, nil
 	default:
-		s.key, err = s.appendInteger(s.key, head.form)
-		return err
+		return s.appendInteger(dst, head.form)
 	}
 }

@@ -60,7 +60,7 @@ func Lower(r io.Reader, w io.Writer, version int) (*Summary, error) {
 
 func lower(s *Scanner, w io.Writer, version int) (*Summary, error) {
 	out := &summing{w: w}
-	s.tee, s.lowerTo = out, version
+	s.tee, s.lowerTo, s.ceiling = out, version, version
 	sum, err := s.Scan()
 	if err != nil {
 		return nil, err
@@ -93,10 +93,10 @@ func (s *Scanner) beginLowering() error {
 
 // lowerAllows refuses what came with a version after that being written.
 func (s *Scanner) lowerAllows(since int, at int64, what string) error {
-	if s.lowerTo == 0 || since <= s.lowerTo {
+	if s.ceiling == 0 || since <= s.ceiling {
 		return nil
 	}
-	return fmt.Errorf("%w to version %d: %s at offset %d needs version %d", ErrCannotLower, s.lowerTo, what, at, since)
+	return fmt.Errorf("%w to version %d: %s at offset %d needs version %d", ErrCannotLower, s.ceiling, what, at, since)
 }
 
 // summing passes on what it is written, counted and summed.

@@ -79,6 +79,9 @@ func (s *Scanner) seeModule(id uint64) error {
 	if id == s.module && len(s.modules) > 0 {
 		return nil
 	}
+	if s.feed != nil && !s.feed.to.modules {
+		return s.unsupportedAt(s.offset(), "data of the module %s", moduleName(id))
+	}
 	s.module = id
 	if s.modules == nil {
 		s.modules = make(map[string]struct{})

@@ -62,6 +62,9 @@ const (
 // skipOpcode consumes what follows the opcode in s.op, at start, when it belongs
 // to no key.
 func (s *Scanner) skipOpcode(start int64) error {
+	if s.feed != nil && s.op != opModuleAux {
+		s.feed.dest = nowhere
+	}
 	switch s.op {
 	case opSelectDB:
 		db, err := s.readLength()
@@ -78,8 +81,14 @@ func (s *Scanner) skipOpcode(start int64) error {
 		if err := s.lowerAllows(10, start, "a function library"); err != nil {
 			return err
 		}
+		if s.feed != nil {
+			return s.placeLibrary()
+		}
 		return s.skipString()
 	case opModuleAux:
+		if s.feed != nil {
+			return s.placeModuleAux()
+		}
 		return s.skipModuleAux()
 	case opSlotInfo:
 		return s.skipSlotInfo(start)
@@ -115,8 +124,10 @@ func (s *Scanner) skipSlotInfo(start int64) error {
 // skipSlotImport consumes the slot ranges of a migration that was under way.
 func (s *Scanner) skipSlotImport(start int64) error {
 	s.sum.SlotImports++
-	if err := s.lowerAllows(onlyValkey, start, "a slot import"); err != nil {
-		return err
+	if s.feed == nil { // or it is left out
+		if err := s.lowerAllows(onlyValkey, start, "a slot import"); err != nil {
+			return err
+		}
 	}
 	if err := s.skipString(); err != nil {
 		return err

@@ -23,6 +23,9 @@ type Options struct {
 	// not kept, which is cheaper than Keys.
 	Slots *SlotSet
 
+	// Split, if not nil, receives the records.
+	Split *Splitter
+
 	// OnRecord is called after each record was walked. Its error ends the scan and
 	// is returned as it is.
 	OnRecord func(*Record) error
@@ -60,11 +63,16 @@ type Scanner struct {
 	family   family
 	version  int
 	lowerTo  int // version to which the file is being lowered; 0 if it is not
+	ceiling  int // nothing may pass that came with a later version; 0 is no bound
 	scanned  bool
 	complete bool
 
 	db, module        uint64
 	slot              int // of the record's key; -1 if nobody asked
+	split             *Splitter
+	feed              *feeder // to split, while it is being scanned
+	taken             int     // in the window: what is before has gone to feed
+	holdMax           int     // bytes that feed may hold back
 	dbKeys            int64
 	expireAt          int64
 	key, packed       []byte
@@ -82,7 +90,7 @@ func NewScanner(r io.Reader, o Options) *Scanner {
 
 func newScanner(r io.Reader, o Options, window int) *Scanner {
 	return &Scanner{
-		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, onRecord: o.OnRecord,
+		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord,
 		buf: make([]byte, window), slot: -1,
 		sum: &Summary{Databases: make(map[uint64]int64)},
 	}
@@ -93,13 +101,25 @@ func newScanner(r io.Reader, o Options, window int) *Scanner {
 // see Rest.
 //
 // Errors match ErrCorrupt if they are about the bytes. Others come from the
-// reader, from Tee or from OnRecord, and wrap what those returned.
+// reader, from Tee, from an output of Split or from OnRecord, and wrap what those
+// returned.
 func (s *Scanner) Scan() (*Summary, error) {
 	if s.scanned {
 		return nil, errors.New("rdb: Scan called twice")
 	}
 	s.scanned = true
-	if err := s.scan(); err != nil {
+	if s.split != nil {
+		feed, err := newFeeder(s.split)
+		if err != nil {
+			return nil, err
+		}
+		s.feed, s.ceiling = feed, s.split.version
+	}
+	err := s.scan()
+	if s.feed != nil {
+		err = s.feed.close(err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.complete = true
@@ -168,6 +188,9 @@ func (s *Scanner) readBody() error {
 		if err := s.need(1); err != nil {
 			return err
 		}
+		if s.feed != nil {
+			s.await()
+		}
 		s.op = s.buf[s.pos]
 		s.pos++
 		if s.op >= lowestOpcode && s.op < opExpireMillis && s.version < checksumSince {
@@ -234,12 +257,13 @@ func (s *Scanner) readRecord(start int64) error {
 		}
 	}
 	s.stage = inKey
+	s.holdMax += MaxKey
 	var err error
 	switch {
 	case s.keys:
 		err = s.readKey()
 		s.slot = KeySlot(s.key)
-	case s.slots != nil:
+	case s.slots != nil || s.feed != nil:
 		err = s.readSlot()
 	default:
 		err = s.skipKey()
@@ -250,9 +274,20 @@ func (s *Scanner) readRecord(start int64) error {
 	if s.slots != nil && !s.slots.Has(s.slot) {
 		return &SlotError{Offset: start, Record: s.records() + 1, Slot: s.slot}
 	}
+	if s.feed != nil {
+		if err := s.direct(start); err != nil {
+			return err
+		}
+	}
 	s.stage = inValue
 	if err := s.skipValue(); err != nil {
 		return err
+	}
+	if s.feed != nil {
+		if err := s.feed.end(s.buf[s.taken:s.pos], s.expireAt != 0); err != nil {
+			return err
+		}
+		s.taken = s.pos
 	}
 	s.sum.Types[s.op]++
 	s.dbKeys++
@@ -289,6 +324,9 @@ func (s *Scanner) admit(at int64) error {
 		return s.unsupportedAt(at, "type %d (%s): %s", s.op, l.name, l.refused)
 	case l.since > s.version && (s.op >= typeFamilySpecific || s.version < checksumSince):
 		return s.corruptAt(at, "type %d (%s) in a file of version %d", s.op, l.name, s.version)
+	}
+	if err := s.crosses(at, l); err != nil {
+		return err
 	}
 	return s.lowerAllows(l.since, at, l.name)
 }

@@ -43,6 +43,11 @@ func (s *Scanner) fill(n int) error {
 			if err := s.flush(); err != nil {
 				return err
 			}
+			if s.feed != nil {
+				if err := s.handOver(); err != nil {
+					return err
+				}
+			}
 			s.slide()
 		}
 		k, err := s.src.Read(s.buf[s.end:])
@@ -65,7 +70,7 @@ func (s *Scanner) slide() {
 	copy(s.buf, s.buf[s.pos:s.end])
 	s.base += int64(s.pos)
 	s.end -= s.pos
-	s.pos, s.flushed = 0, 0
+	s.pos, s.flushed, s.taken = 0, 0, 0
 }
 
 // flush sums the consumed bytes and passes them on.
