@@ -51,7 +51,8 @@ var defaults = map[string]string{
 	"tcp-keepalive":                   "300",
 	"repl-backlog-size":               "16mb",
 	"cluster-require-full-coverage":   "yes",
-	"cluster-allow-replica-migration": "no", // replicas stay with the shard they were made for
+	"cluster-node-timeout":            "5000", // milliseconds until a primary that does not answer is replaced
+	"cluster-allow-replica-migration": "no",   // replicas stay with the shard they were made for
 	"ignore-warnings":                 "ARM64-COW-BUG",
 }
 
@@ -96,6 +97,12 @@ func (c Config) File() (string, error) {
 		settings[low] = value
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if name == bufferLimits {
+			for class := range slices.Chunk(strings.Fields(settings[name]), 4) {
+				put(name, class...) // class by class, as every version reads it
+			}
+			continue
+		}
 		put(name, settings[name])
 	}
 	port := strconv.Itoa(c.Port)
