@@ -149,5 +149,5 @@ func (m *Member) addSlots(s string) error {
 // JoinConf is the cluster state file of a node that knows nobody yet and serves no slot. It meets the others once it runs.
 func JoinConf(v Version, e resource.Engine, self ClusterNode, tls bool) string {
 	self.Primary, self.Slots = true, nil
-	return nodeLine(v, e, self, "myself,master", "-", 0, "", tls) + "vars currentEpoch 0 lastVoteEpoch 0\n"
+	return nodeLine(v, e, ClusterID(self.ID), self, "myself,master", "-", 0, "", tls) + "vars currentEpoch 0 lastVoteEpoch 0\n"
 }

@@ -41,13 +41,13 @@ func NodesConf(v Version, e resource.Engine, self string, nodes []ClusterNode, t
 	}
 	var owner [16384]bool
 	var b strings.Builder
-	found, epoch := false, 0
+	found, epoch := false, int64(0)
 	for _, n := range nodes {
 		flags, master, slots := "slave", primaries[n.Shard], ""
 		if master == "" {
 			return "", fmt.Errorf("shard %s has no primary", n.Shard)
 		}
-		nodeEpoch := 0
+		nodeEpoch := int64(0)
 		if n.Primary {
 			epoch++
 			flags, master, nodeEpoch = "master", "-", epoch
@@ -61,12 +61,8 @@ func NodesConf(v Version, e resource.Engine, self string, nodes []ClusterNode, t
 					}
 					owner[s] = true
 				}
-				if r.Start == r.End {
-					slots += fmt.Sprintf(" %d", r.Start)
-				} else {
-					slots += fmt.Sprintf(" %d-%d", r.Start, r.End)
-				}
 			}
+			slots = slotText(n.Slots)
 		} else if len(n.Slots) > 0 {
 			return "", fmt.Errorf("replica %s cannot own slots", n.ID)
 		}
@@ -74,7 +70,7 @@ func NodesConf(v Version, e resource.Engine, self string, nodes []ClusterNode, t
 			found = true
 			flags = "myself," + flags
 		}
-		b.WriteString(nodeLine(v, e, n, flags, master, nodeEpoch, slots, tls))
+		b.WriteString(nodeLine(v, e, ClusterID(n.ID), n, flags, master, nodeEpoch, slots, tls))
 	}
 	if !found {
 		return "", fmt.Errorf("node %s is not among the nodes of its cluster", self)
@@ -86,7 +82,8 @@ func NodesConf(v Version, e resource.Engine, self string, nodes []ClusterNode, t
 	return b.String(), nil
 }
 
-func nodeLine(v Version, e resource.Engine, n ClusterNode, flags, master string, epoch int, slots string, tls bool) string {
+// nodeLine describes one node. Of n it takes shard and addresses.
+func nodeLine(v Version, e resource.Engine, id string, n ClusterNode, flags, master string, epoch int64, slots string, tls bool) string {
 	aux := ""
 	if e == Valkey || v.AtLeast(7, 2) { // Redis 7.0 would take it for a host name
 		if tls {
@@ -99,7 +96,7 @@ func nodeLine(v Version, e resource.Engine, n ClusterNode, flags, master string,
 	if tls && aux != "" {
 		port = 0 // the plain port, which is closed
 	}
-	return fmt.Sprintf("%s %s:%d@%d%s %s %s 0 0 %d connected%s\n", ClusterID(n.ID), n.Address, port, n.BusPort, aux, flags, master, epoch, slots)
+	return fmt.Sprintf("%s %s:%d@%d%s %s %s 0 0 %d connected%s\n", id, n.Address, port, n.BusPort, aux, flags, master, epoch, slots)
 }
 
 // CheckSlots returns an error unless the ranges are all 16384 slots, each once.
