@@ -43,7 +43,7 @@ func TestBoundsOfFields(t *testing.T) {
 	long := strings.Repeat("d", 256)
 	_, err := p.ModifyCache(ctx, ModifyCache{Scope: home, Name: "cache", Description: &long})
 	wantKind(t, err, resource.InvalidValue)
-	_, err = p.ExportSnapshot(ctx, ExportSnapshot{Scope: home, Name: "s", Bucket: "a/b"})
+	_, err = p.ExportSnapshot(ctx, ExportSnapshot{Scope: home, Space: serverlessSpace, Name: "s", Bucket: "a/b"})
 	wantKind(t, err, resource.InvalidValue)
 	for _, arn := range []string{"arn:x:elasticache:us-east-1:123456789012:serverlesscache:cache", "arn:aws:memorydb:us-east-1:123456789012:cluster/cache"} {
 		_, err = p.Tags(ctx, home, arn)

@@ -10,11 +10,8 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// The bounds of a page. AWS documents 50 for snapshots.
-const (
-	mostSnapshots = 50
-	mostCaches    = 100
-)
+// mostCaches bounds a page.
+const mostCaches = 100
 
 // Page says which part of a list is asked for.
 type Page struct {
@@ -70,75 +67,4 @@ func (c *Control) DescribeCaches(ctx context.Context, scope resource.Scope, name
 		next = token(caches[most-1].Name)
 	}
 	return caches, next, nil
-}
-
-// DescribeSnapshots says which serverless snapshots are asked for.
-type DescribeSnapshots struct {
-	Scope resource.Scope
-	Name  string
-	Cache string
-	Type  string // manual or user, automated or system; empty for both
-	Page  Page
-}
-
-// DescribeSnapshots lists serverless snapshots by name. A filter by a cache that is gone still finds its snapshots;
-// a cache that neither exists nor has any is not found.
-func (c *Control) DescribeSnapshots(ctx context.Context, in DescribeSnapshots) (snapshots []*resource.Snapshot, next string, err error) {
-	after, most, err := in.Page.start(mostSnapshots)
-	if err != nil {
-		return nil, "", err
-	}
-	filter := metastore.SnapshotFilter{Scope: in.Scope, Space: resource.Serverless.SnapshotSpace(), CacheName: oldName(in.Cache),
-		AfterName: after, Limit: most + 1}
-	switch strings.ToLower(in.Type) {
-	case "":
-	case "manual", "user":
-		filter.Type = resource.Manual
-	case "automated", "system":
-		filter.Type = resource.Automated
-	default:
-		return nil, "", invalid("SnapshotType", "SnapshotType must be manual or automated; %q was given.", clip(in.Type))
-	}
-	err = c.db.View(ctx, func(tx *metastore.Tx) error {
-		if in.Name != "" {
-			return namedSnapshot(tx, in, filter, &snapshots)
-		}
-		if snapshots, err = tx.Snapshots(filter); err != nil || len(snapshots) > 0 || in.Cache == "" || after != "" {
-			return err
-		}
-		return known(tx, filter, in.Cache)
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if len(snapshots) > most {
-		snapshots = snapshots[:most]
-		next = token(snapshots[most-1].Name)
-	}
-	return snapshots, next, nil
-}
-
-// known refuses the name of a cache that neither exists nor has left a snapshot of any type.
-func known(tx *metastore.Tx, f metastore.SnapshotFilter, name string) error {
-	_, err := tx.CacheByName(f.Scope, resource.Serverless, f.CacheName)
-	if !is(err, resource.NotFound) {
-		return err
-	}
-	f.Type, f.Limit = "", 1
-	if left, err := tx.Snapshots(f); err != nil || len(left) > 0 {
-		return err
-	}
-	return notFound(err, resource.TypeCache, name)
-}
-
-// namedSnapshot finds the one snapshot that is named, if the other filters let it pass.
-func namedSnapshot(tx *metastore.Tx, in DescribeSnapshots, f metastore.SnapshotFilter, out *[]*resource.Snapshot) error {
-	s, err := tx.SnapshotByName(in.Scope, f.Space, oldName(in.Name))
-	if err != nil {
-		return notFound(err, resource.TypeSnapshot, in.Name)
-	}
-	if (f.CacheName == "" || s.Source.Name == f.CacheName) && (f.Type == "" || s.Type == f.Type) {
-		*out = []*resource.Snapshot{s}
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 // CopySnapshot asks for a copy of a snapshot under a name, and perhaps a key, of its own.
 type CopySnapshot struct {
 	Scope    resource.Scope
+	Space    string // of both snapshots, as Kind.SnapshotSpace says
 	Source   string
 	Target   string
 	KMSKeyID string         // empty for the service's default key
@@ -19,7 +20,11 @@ type CopySnapshot struct {
 // CopySnapshot accepts the command. The copy is manual, whatever its source; it is in the state creating, and the source
 // shows copying, until the job is done.
 func (c *Control) CopySnapshot(ctx context.Context, in CopySnapshot) (*resource.Snapshot, error) {
-	name, err := newName("TargetServerlessCacheSnapshotName", in.Target, longestSnapshotName)
+	param := "TargetSnapshotName"
+	if in.Space == serverlessSpace {
+		param = "TargetServerlessCacheSnapshotName"
+	}
+	name, err := newName(param, in.Target, longestSnapshotName)
 	if err != nil {
 		return nil, err
 	}
@@ -28,13 +33,13 @@ func (c *Control) CopySnapshot(ctx context.Context, in CopySnapshot) (*resource.
 	}
 	var source *resource.Snapshot
 	check := func(tx *metastore.Tx) error {
-		if err := absent(tx, in.Scope, serverlessSpace, name); err != nil {
+		if err := absent(tx, in.Scope, in.Space, name); err != nil {
 			return err
 		}
-		if source, err = readySnapshot(tx, in.Scope, serverlessSpace, in.Source); err != nil {
+		if source, err = readySnapshot(tx, in.Scope, in.Space, in.Source); err != nil {
 			return err
 		}
-		return c.checkRoom(tx, in.Scope, serverlessSpace)
+		return c.checkRoom(tx, in.Scope, in.Space)
 	}
 	if err := c.db.View(ctx, check); err != nil {
 		return nil, err
@@ -54,7 +59,8 @@ func (c *Control) CopySnapshot(ctx context.Context, in CopySnapshot) (*resource.
 		if err := check(tx); err != nil {
 			return err
 		}
-		s.Source = source.Source
+		s.Source, s.FromNode, s.Databases = source.Source, source.FromNode, source.Databases
+		s.Shards = source.Shards // with the sizes and times that they have already
 		if err := tx.InsertSnapshot(s); err != nil {
 			return err
 		}

@@ -7,16 +7,17 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// DeleteSnapshot accepts the command: the snapshot is in the state deleting, and gone when its job is done.
-func (c *Control) DeleteSnapshot(ctx context.Context, scope resource.Scope, name string) (*resource.Snapshot, error) {
+// DeleteSnapshot deletes a snapshot by its space, as Kind.SnapshotSpace says, and its name. It accepts the command: the snapshot is in
+// the state deleting, and gone when its job is done.
+func (c *Control) DeleteSnapshot(ctx context.Context, scope resource.Scope, space, name string) (*resource.Snapshot, error) {
 	var s *resource.Snapshot
 	err := c.db.Update(ctx, func(tx *metastore.Tx) (err error) {
-		if s, err = tx.SnapshotByName(scope, resource.Serverless.SnapshotSpace(), oldName(name)); err != nil {
-			return notFound(err, resource.TypeSnapshot, name)
+		if s, err = tx.SnapshotByName(scope, space, oldName(name)); err != nil {
+			return noSnapshot(err, space, name)
 		}
 		if s.Status != resource.SnapshotAvailable && s.Status != resource.SnapshotFailed {
-			return resource.Errorf(resource.InvalidState, resource.TypeSnapshot, s.Name,
-				"Serverless cache snapshot %s cannot be deleted now: it is %s.", s.Name, s.Status)
+			return resource.Errorf(resource.InvalidState, snapshotType(space), s.Name,
+				"%s %s cannot be deleted now: it is %s.", snapshotNoun(space), s.Name, s.Status)
 		}
 		return c.deleteSnapshot(tx, s)
 	})

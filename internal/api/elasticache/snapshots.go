@@ -24,7 +24,7 @@ func (h handler) createSnapshot(ctx context.Context, c *gateway.Call, in *ecapi.
 
 func (h handler) copySnapshot(ctx context.Context, c *gateway.Call, in *ecapi.CopyServerlessCacheSnapshotInput) (*ecapi.CopyServerlessCacheSnapshotOutput, error) {
 	s, err := h.control.CopySnapshot(ctx, control.CopySnapshot{
-		Scope: c.Scope, Source: text(in.SourceServerlessCacheSnapshotName), Target: text(in.TargetServerlessCacheSnapshotName),
+		Scope: c.Scope, Space: space, Source: text(in.SourceServerlessCacheSnapshotName), Target: text(in.TargetServerlessCacheSnapshotName),
 		KMSKeyID: text(in.KmsKeyId), Tags: tagsIn(in.Tags),
 	})
 	if err != nil {
@@ -35,7 +35,7 @@ func (h handler) copySnapshot(ctx context.Context, c *gateway.Call, in *ecapi.Co
 
 func (h handler) describeSnapshots(ctx context.Context, c *gateway.Call, in *ecapi.DescribeServerlessCacheSnapshotsInput) (*ecapi.DescribeServerlessCacheSnapshotsOutput, error) {
 	snapshots, next, err := h.control.DescribeSnapshots(ctx, control.DescribeSnapshots{
-		Scope: c.Scope, Name: text(in.ServerlessCacheSnapshotName), Cache: text(in.ServerlessCacheName), Type: text(in.SnapshotType),
+		Scope: c.Scope, Space: space, Name: text(in.ServerlessCacheSnapshotName), Cache: text(in.ServerlessCacheName), Type: text(in.SnapshotType),
 		Page: control.Page{Most: number(in.MaxResults), Token: text(in.NextToken)},
 	})
 	if err != nil {
@@ -49,7 +49,7 @@ func (h handler) describeSnapshots(ctx context.Context, c *gateway.Call, in *eca
 }
 
 func (h handler) deleteSnapshot(ctx context.Context, c *gateway.Call, in *ecapi.DeleteServerlessCacheSnapshotInput) (*ecapi.DeleteServerlessCacheSnapshotOutput, error) {
-	s, err := h.control.DeleteSnapshot(ctx, c.Scope, text(in.ServerlessCacheSnapshotName))
+	s, err := h.control.DeleteSnapshot(ctx, c.Scope, space, text(in.ServerlessCacheSnapshotName))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (h handler) deleteSnapshot(ctx context.Context, c *gateway.Call, in *ecapi.
 }
 
 func (h handler) exportSnapshot(ctx context.Context, c *gateway.Call, in *ecapi.ExportServerlessCacheSnapshotInput) (*ecapi.ExportServerlessCacheSnapshotOutput, error) {
-	s, err := h.control.ExportSnapshot(ctx, control.ExportSnapshot{Scope: c.Scope, Name: text(in.ServerlessCacheSnapshotName), Bucket: text(in.S3BucketName)})
+	s, err := h.control.ExportSnapshot(ctx, control.ExportSnapshot{Scope: c.Scope, Space: space, Name: text(in.ServerlessCacheSnapshotName), Bucket: text(in.S3BucketName)})
 	if err != nil {
 		return nil, err
 	}
