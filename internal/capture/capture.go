@@ -9,11 +9,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/rdb"
 )
 
@@ -40,6 +40,20 @@ type Options struct {
 	SpoolDir string        // directory of the spool file [the system's temporary directory]
 	SpoolMax int64         // bytes in the spool file, 0 is no limit; negative never spools: a slow writer slows the engine down
 	Patience time.Duration // how long the engine may be kept waiting for the writer, in all, before the spool takes over [5 s]
+
+	// Of captures of several shards:
+	Pause    time.Duration // how long writes may be held; the engines lift the pause by then whatever happens [2 s]
+	Tries    int           // attempts at one instant [5]
+	ChildMax time.Duration // how long to wait for another child of an engine, such as a rewrite of its append-only file [10 min]
+
+	test hooks
+}
+
+// hooks are for tests.
+type hooks struct {
+	noPause bool
+	psync   func(shard int) // called before the shard is asked for its data
+	paused  func()          // called when the pause is in force everywhere
 }
 
 func (o Options) withDefaults() Options {
@@ -55,6 +69,15 @@ func (o Options) withDefaults() Options {
 	if o.Patience <= 0 {
 		o.Patience = 5 * time.Second
 	}
+	if o.Pause <= 0 {
+		o.Pause = 2 * time.Second
+	}
+	if o.Tries <= 0 {
+		o.Tries = 5
+	}
+	if o.ChildMax <= 0 {
+		o.ChildMax = 10 * time.Minute
+	}
 	return o
 }
 
@@ -68,6 +91,8 @@ const (
 
 // Result describes a capture that succeeded.
 type Result struct {
+	Source string // address of the engine that it was taken from
+
 	ReplID string // replication id and offset: the point in the command stream at which the cut lies
 	Offset int64
 	CutAt  time.Time // when the engine announced the fork
@@ -81,111 +106,55 @@ type Result struct {
 	Spooled       int64         // bytes that went through the spool because the writer was slower than the engine
 }
 
-// Target is a shard to capture and where its RDB goes. W gets large writes, from one goroutine; it must return by itself when the capture's
-// context ends, because nothing else can interrupt it.
+// Target is a shard to capture and where its RDB goes.
 type Target struct {
-	Source Source
-	W      io.Writer
+	Primary Source
+	Replica *Source              // taken instead of the primary if it is in step with it; nil for none
+	Slots   []resource.SlotRange // that the shard has in its cluster; nil outside of cluster mode: then no layout is checked
+	// W gets large writes, from one goroutine; it must return by itself when the capture's context ends, because nothing else can
+	// interrupt it.
+	W io.Writer
 }
 
-// ErrManyShards says that several shards cannot be cut at one instant yet.
-var ErrManyShards = errors.New("capture: several shards at one instant are not supported by this version")
+// Cut is what Capture took.
+type Cut struct {
+	Shards  []*Result     // as the targets
+	Instant bool          // all shards show one instant
+	Reason  string        // why they do not; empty otherwise
+	At      time.Time     // the instant; without one the moment of the last shard
+	Pause   time.Duration // for which clients' writes were held, 0 if they were not
+	Fork    time.Duration // of it the slowest shard's fork, as its engine reports it
+	Tries   int           // that it took, from 1
+}
 
-// Capture takes one cut through all shards. With one shard the cut is an instant by itself, and nothing is paused.
-func Capture(ctx context.Context, shards []Target, o Options) ([]*Result, error) {
-	switch len(shards) {
-	case 0:
+// Added is what the pause cost beyond the slowest fork, which a snapshot of a single shard costs too.
+func (c *Cut) Added() time.Duration { return max(c.Pause-c.Fork, 0) }
+
+// Capture takes one cut through all shards. With one shard the cut is an instant by itself, and nothing is paused. With several, writes are
+// held on all primaries while the engines fork; see docs/capture.md. If no attempt proves an instant, each shard shows its own, and the
+// Cut says so. Writers have received nothing that counts unless it succeeds.
+//
+// ErrLayout: slots are moving, have moved, or are not those of the targets. Other errors are those of Shard, for any of the shards.
+func Capture(ctx context.Context, shards []Target, o Options) (*Cut, error) {
+	if len(shards) == 0 {
 		return nil, errors.New("capture: no shards")
-	case 1:
-		r, err := Shard(ctx, shards[0].Source, shards[0].W, o)
-		if err != nil {
-			return nil, err
-		}
-		return []*Result{r}, nil
 	}
-	return nil, ErrManyShards
-}
-
-// Shard captures one engine and writes its RDB to w.
-func Shard(ctx context.Context, src Source, w io.Writer, o Options) (*Result, error) {
-	o = o.withDefaults()
-	start := time.Now()
-	l, err := dial(ctx, src, o.ProgressTimeout)
-	if err != nil {
-		return nil, explain(ctx, src, "connect", err)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c := &cutter{o: o.withDefaults(), cut: &Cut{}}
+	defer c.close()
+	for i := range shards {
+		c.shards = append(c.shards, newMember(&shards[i], len(shards) > 1))
 	}
-	defer l.close()
-	cut, err := l.request(src, o)
-	if err != nil {
-		return nil, explain(ctx, src, "ask for the data", err)
+	if len(shards) > 1 {
+		// Together they need no more memory than a few large ones.
+		c.o.Buffer = max(c.o.Buffer*4/int64(max(len(shards), 4)), 1<<20)
 	}
-	body, err := l.body()
-	if err != nil {
-		return nil, explain(ctx, src, "start the transfer", err)
-	}
-	info := learn(ctx, src)
-	defer info.stop()
-
-	r := &Result{ReplID: cut.replID, Offset: cut.offset, CutAt: cut.at, Framing: body.framing}
-	q := newQueue(o, l.close)
-	defer q.spool.close()
-	wrote := make(chan error, 1)
-	go func() { wrote <- q.drain(w) }()
-	// The queue unblocks the reader when the context ends, and the reader the writer.
-	unhook := context.AfterFunc(ctx, func() { q.fail(context.Cause(ctx)) })
-	defer unhook()
-
-	body.onProgress = o.OnProgress
-	r.Summary, err = receive(body, q)
-	l.close()
-	r.Transfer = time.Since(start)
-	if err == nil {
-		err = checkCut(cut, r.Summary)
-	}
-	if err == nil {
-		err = q.close()
-	} else {
-		q.fail(err)
-	}
-	if werr := <-wrote; werr != nil {
-		err = werr // also what made the reader fail
-	}
-	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		return nil, explain(ctx, src, "transfer", err)
-	}
-	r.Spooled = q.spooled // both goroutines are done with the queue
-	r.EngineVersion, r.ForkMicros = info.result()
-	if r.EngineVersion == "" {
-		r.EngineVersion = r.Summary.Aux.EngineVersion
-	}
-	r.Duration = time.Since(start)
-	return r, nil
-}
-
-// receive reads the whole transfer and checks that the RDB ends where the transfer does.
-func receive(b *body, tee io.Writer) (*rdb.Summary, error) {
-	s := rdb.NewScanner(b, rdb.Options{Tee: tee})
-	sum, err := s.Scan()
-	if b.err != nil && b.err != io.EOF {
-		return nil, b.err // the link, not the bytes
-	}
-	if err != nil {
+	if err := c.take(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.end(sum.Bytes, s.Rest()); err != nil {
+	if err := c.transfer(ctx); err != nil {
 		return nil, err
 	}
-	b.report(sum.Bytes, true)
-	return sum, nil
-}
-
-// checkCut compares what the engine said before the RDB with what the RDB says.
-func checkCut(c cut, sum *rdb.Summary) error {
-	if id := sum.Aux.ReplID; id != "" && (id != c.replID || sum.Aux.ReplOffset != c.offset) {
-		return fmt.Errorf("%w: the transfer announced offset %d of %s, the RDB is of offset %d of %s", ErrProtocol, c.offset, c.replID, sum.Aux.ReplOffset, id)
-	}
-	return nil
+	return c.cut, nil
 }

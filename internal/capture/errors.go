@@ -15,11 +15,15 @@ var (
 	ErrAuth      = errors.New("engine refused the login")                       // wrong or missing password, or missing permissions
 	ErrRefused   = errors.New("engine refused to serve a snapshot")             // any other error reply
 	ErrProtocol  = errors.New("engine does not speak the replication protocol") // malformed or unexpected reply
+	ErrLayout    = errors.New("cluster is not laid out as the capture wants")   // slots or primaries moved: try again against the new layout
 	ErrSpool     = errors.New("spool is damaged")                               // what came back is not what was written
 )
 
 // Retryable tells whether the same capture may well succeed later, with nobody changing anything.
 func Retryable(err error) bool { return errors.Is(err, ErrTemporary) || errors.Is(err, ErrLink) }
+
+// errNoInstant says that one attempt to cut all shards at one instant failed, and that another may succeed.
+var errNoInstant = errors.New("the shards could not be cut at one instant")
 
 // Error says at which engine and in which step a capture failed.
 type Error struct {

@@ -14,11 +14,11 @@ type cut struct {
 	at     time.Time
 }
 
-// request introduces us and waits for the fork. An engine that knows rdb-only keeps no command stream for us and hangs up by itself; with
-// others we are an ordinary replica that hangs up first.
-func (l *link) request(src Source, o Options) (cut, error) {
+// introduce logs in and says what we are. An engine that knows rdb-only keeps no command stream for us and hangs up by itself; with others we
+// are an ordinary replica that hangs up first.
+func (l *link) introduce(src Source, o Options) error {
 	if err := l.login(src); err != nil {
-		return cut{}, err
+		return err
 	}
 	for _, args := range [][]string{
 		{"REPLCONF", "capa", "eof", "capa", "psync2"},
@@ -27,9 +27,14 @@ func (l *link) request(src Source, o Options) (cut, error) {
 	} {
 		// Engines that do not know an option go on without it.
 		if err := l.ask(args...); err != nil && !isUnknown(err) {
-			return cut{}, err
+			return err
 		}
 	}
+	return nil
+}
+
+// psync asks for the data and waits for the fork.
+func (l *link) psync() (cut, error) {
 	if err := l.send("PSYNC", "?", "-1"); err != nil {
 		return cut{}, err
 	}

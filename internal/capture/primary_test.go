@@ -409,7 +409,10 @@ func FuzzReplies(f *testing.F) {
 		}()
 		l := &link{conn: client, timeout: 10 * time.Second, left: -1}
 		l.in = bufio.NewReaderSize(l, maxLine)
-		if _, err := l.request(Source{}, Options{}.withDefaults()); err != nil {
+		if err := l.introduce(Source{}, Options{}.withDefaults()); err != nil {
+			return
+		}
+		if _, err := l.psync(); err != nil {
 			return
 		}
 		b, err := l.body()
@@ -417,7 +420,7 @@ func FuzzReplies(f *testing.F) {
 			return
 		}
 		var out bytes.Buffer
-		sum, err := receive(b, &out)
+		sum, err := receive(b, &out, nil)
 		if err == nil && (sum.Bytes != int64(out.Len()) || out.Len() < 10) {
 			t.Fatalf("%d bytes, summary %+v", out.Len(), sum)
 		}
