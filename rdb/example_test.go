@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"strings"
 
 	"github.com/keyframe/keyframe/rdb"
 )
@@ -68,4 +69,39 @@ func ExampleScanner_Rest() {
 	rest, _ := io.ReadAll(scanner.Rest())
 	fmt.Printf("%q\n", rest)
 	// Output: "PING\r\n"
+}
+
+// Two halves of a cluster become three files, record by record.
+func ExampleSplitter() {
+	halves := []string{
+		"REDIS0003\xfe\x00\x00\x03bar\x05first\xff",
+		"REDIS0003\xfe\x00\x00\x03foo\x06second\xff",
+	}
+	var files [3]bytes.Buffer
+	var outputs []rdb.Output
+	for i := range files {
+		out := rdb.Output{W: &files[i]}
+		out.Slots.Add(i*rdb.Slots/3, (i+1)*rdb.Slots/3-1)
+		outputs = append(outputs, out)
+	}
+	splitter, err := rdb.NewSplitter(rdb.SplitOptions{Version: 11}, outputs...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, half := range halves {
+		if _, err := rdb.NewScanner(strings.NewReader(half), rdb.Options{Split: splitter}).Scan(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	written, err := splitter.Close()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, w := range written {
+		fmt.Println(w.Keys, "keys")
+	}
+	// Output:
+	// 1 keys
+	// 0 keys
+	// 1 keys
 }
