@@ -41,7 +41,7 @@ func Parameters(g *resource.ParameterGroup, e resource.Engine, v Version) Direct
 		case p.Name == "memcached_connections_overhead":
 			n, _ := strconv.ParseInt(value, 10, 64)
 			d.overhead = n << 20
-		case p.row.flags&inert != 0 || p.row.flags&ifSet != 0 && !set || !knows(e, v, p.Name):
+		case p.row.flags&inert != 0 || p.row.flags&ifSet != 0 && !set || !understands(e, v, p.Name):
 		case strings.HasPrefix(p.Name, bufferLimits):
 			limits[strings.TrimPrefix(p.Name, bufferLimits+"-")] = value
 		default:
@@ -51,7 +51,7 @@ func Parameters(g *resource.ParameterGroup, e resource.Engine, v Version) Direct
 	if len(limits) > 0 {
 		d.Settings[bufferLimits] = bufferLimit("normal", limits) + " " + bufferLimit("pubsub", limits)
 	}
-	if f.Service == elastiCache && f.Engine != Memcached && d.Settings[channels] == "" && knows(e, v, channels) {
+	if f.Service == elastiCache && f.Engine != Memcached && d.Settings[channels] == "" && understands(e, v, channels) {
 		d.Settings[channels] = "allchannels" // before the parameter came, nothing else was possible
 	}
 	return d
@@ -79,8 +79,8 @@ var came = map[string]struct{ redis, valkey Version }{
 	"commandlog-request-larger-than":      {valkey: Version{8, 1, 0}},
 }
 
-// knows tells whether an engine of this version has the setting. Families meet engines older and newer than they are.
-func knows(e resource.Engine, v Version, name string) bool {
+// understands tells whether an engine of this version has the setting. Families meet engines older and newer than they are.
+func understands(e resource.Engine, v Version, name string) bool {
 	since := came[name].redis
 	if e == Valkey {
 		since = came[name].valkey

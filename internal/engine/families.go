@@ -66,7 +66,7 @@ func FamilyOf(service string, o Offer) string {
 	return o.Family
 }
 
-// ClusterFamily tells whether groups of the family can have cluster mode: all but those of memcached.
+// cluster tells whether the family has a second default group, with cluster mode on.
 func (f Family) cluster() bool { return f.Service == elastiCache && f.Engine != Memcached }
 
 const (
@@ -96,6 +96,16 @@ func DefaultGroups(service string) (groups []*resource.ParameterGroup) {
 		}
 	}
 	return groups
+}
+
+// DefaultParameterGroup finds the parameter group of a service that has this name without a record. It has no scope.
+func DefaultParameterGroup(service, name string) (*resource.ParameterGroup, bool) {
+	for _, g := range DefaultGroups(service) {
+		if g.Name == name {
+			return g, true
+		}
+	}
+	return nil, false
 }
 
 // IsDefaultGroup tells whether a name is reserved for groups that exist without a record.

@@ -18,17 +18,9 @@ func (w *Worker) settingsOf(tx *metastore.Tx, c *resource.Cache) (s settings, er
 	if s.Users, err = w.users(tx, c); err != nil {
 		return s, err
 	}
-	if s.Parameters, err = w.parameters(tx, c); err != nil {
-		return s, err
-	}
-	s.MaxMemory = w.maxMemory(c)
-	return s, nil
+	s.Parameters, s.MaxMemory, err = w.parameters(tx, c)
+	return s, err
 }
 
 // users are the accounts of a cache's clients.
 func (w *Worker) users(tx *metastore.Tx, c *resource.Cache) ([]engine.User, error) { return nil, nil }
-
-// parameters are the engine parameters of a cache's parameter group.
-func (w *Worker) parameters(tx *metastore.Tx, c *resource.Cache) (map[string]string, error) {
-	return nil, nil
-}
