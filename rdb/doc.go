@@ -15,8 +15,8 @@
 // While it scans, Options.Tee receives the same bytes, and Options.OnRecord is
 // told where each record lies, when it expires and, on request, its key and
 // cluster slot. [Lower] rewrites a file for an older engine. A [Splitter] divides
-the records of files by cluster slot among new files: as many as wanted, from as
-many as there are.
+// the records of files by cluster slot among new files: as many as wanted, from as
+// many as there are.
 //
 // # What is read
 //
