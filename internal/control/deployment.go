@@ -59,47 +59,33 @@ type ShardWanted struct {
 	ReplicaZones []string
 }
 
-// ModifyDeployment asks for changes of a cache of nodes. Nil fields stay as they are.
-type ModifyDeployment struct {
-	Scope resource.Scope
-	Kind  resource.Kind
-	Name  string
+// named is the parameter of a request under the name that the kind's API gives it.
+func named(kind resource.Kind, elasticache, memorydb string) string {
+	if kind == resource.MemoryDBCluster {
+		return memorydb
+	}
+	return elasticache
+}
 
-	Immediately bool // ElastiCache: else what interrupts service waits for the maintenance window; MemoryDB always is
+// Deployment bounds, as AWS documents them.
+const (
+	mostReplicas        = 5   // per shard
+	mostShards          = 500 // of engines that run here: Redis from 5.0.6 on, Valkey
+	mostMemcachedNodes  = 40
+	mostNodesOfCluster  = 500 // nodes of one cache
+	mostNodesOfCustomer = 300 // nodes of a service in a region
+	lowestPort          = 1150
+	longestClusterName  = 50
+	longestTopic        = 1024
+)
 
-	Description       *string
-	Engine            *string
-	EngineVersion     *string
-	NodeType          *string
-	ParameterGroup    *string
-	SecurityGroups    []string
-	MaintenanceWindow *string
-	SnapshotWindow    *string
-	SnapshotRetention *int
-	SnapshottingNode  *string
-	AutoMinorUpgrade  *bool
-	Topic             *string
-	TopicStatus       *string
-	Failover          *bool
-	MultiZone         *bool
-	Primary           *string // PrimaryClusterId: this member becomes the primary
-	ClusterMode       *bool
-
-	AuthToken        *resource.Secret
-	AuthStrategy     string // SET, ROTATE, DELETE
-	UserGroupsAdd    []string
-	UserGroupsRemove []string
-	RemoveUserGroups bool
-	ACL              *string // MemoryDB
-
-	Nodes         *int     // NumCacheNodes, memcached
-	RemoveNodes   []string // CacheNodeIdsToRemove
-	NewZones      []string
-	NumShards     *int           // ShardConfiguration of MemoryDB, NodeGroupCount
-	Shards        []ShardWanted  // ReshardingConfiguration
-	RemoveShards  []string       // NodeGroupsToRemove
-	RetainShards  []string       // NodeGroupsToRetain
-	Replicas      *int           // per shard, for all shards
-	ShardReplicas map[string]int // for some shards
-	RemoveMembers []string       // ReplicasToRemove
+// nameParam is the parameter that names a cache of a kind, and its greatest length.
+func nameParam(kind resource.Kind) (param string, longest int) {
+	switch kind {
+	case resource.CacheCluster:
+		return "CacheClusterId", longestClusterName
+	case resource.ReplicationGroup:
+		return "ReplicationGroupId", longestCacheName
+	}
+	return "ClusterName", longestCacheName
 }
