@@ -204,7 +204,8 @@ func TestManifestChecks(t *testing.T) {
 		"unknown member":  func(b string) string { return strings.Replace(b, `"kind"`, `"kinder":1,"kind"`, 1) },
 		"unknown in part": func(b string) string { return strings.Replace(b, `"codec"`, `"x":1,"codec"`, 1) },
 		"format 0":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 0`, 1) },
-		"format 2":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 2`, 1) },
+		"format 3":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 3`, 1) },
+		"newer member":    func(b string) string { return strings.Replace(b, `"kind"`, `"cut":{"tries":1},"kind"`, 1) },
 		"part number":     func(b string) string { return strings.Replace(b, `"number": 1`, `"number": 2`, 1) },
 		"codec":           func(b string) string { return strings.Replace(b, `"codec": "s2"`, `"codec": "lz9"`, 1) },
 		"bytes":           func(b string) string { return strings.Replace(b, `"bytes": 1000`, `"bytes": 1001`, 1) },
@@ -229,6 +230,10 @@ func TestManifestChecks(t *testing.T) {
 		if _, err := ParseManifest(fmt.Appendf(nil, `{"mac":"%064d","manifest":%s}`, 0, edited)); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
+	}
+	newer := strings.Replace(strings.Replace(body, `"format": 1`, `"format": 2`, 1), `"kind"`, `"cut":{"tries":4},"kind"`, 1)
+	if got, err := ParseManifest(fmt.Appendf(nil, `{"mac":"%064d","manifest":%s}`, 0, newer)); err != nil || got.Cut.Tries != 4 {
+		t.Errorf("format 2: %v", err)
 	}
 	future := strings.Replace(body, `"source": {`, `"source": {"NewerMember": {"a": [1]},`, 1)
 	if got, err := ParseManifest(fmt.Appendf(nil, `{"mac":"%064d","manifest":%s}`, 0, future)); err != nil || got.Source.Name != "cache" {

@@ -33,7 +33,7 @@ func (s *Store) WriteManifest(ctx context.Context, m *Manifest, key DataKey) err
 	if key.bytes == nil {
 		return errNoKey
 	}
-	m.Format = FormatVersion
+	m.Format = m.format()
 	m.Key.Context = keyContext(m)
 	if err := m.check(); err != nil {
 		return fmt.Errorf("snapshot %s: %w", m.SnapshotID, err)

@@ -27,7 +27,7 @@ const (
 
 // Manifest is what a snapshot is: everything that a stranger needs to restore it without the database.
 type Manifest struct {
-	Format     int                   `json:"format"` // FormatVersion
+	Format     int                   `json:"format"` // 1 or, with members that it did not have, 2
 	SnapshotID string                `json:"snapshot_id"`
 	CaptureID  string                `json:"capture_id"`
 	CopiedFrom string                `json:"copied_from,omitempty"` // ID of the snapshot that this is a copy of
@@ -46,6 +46,7 @@ type Manifest struct {
 	RDBVersion    int             `json:"rdb_version,omitempty"`
 	Stream        Stream          `json:"stream"`
 	Consistency   Consistency     `json:"consistency"`
+	Cut           *Cut            `json:"cut,omitempty"` // how several shards were cut; format 2
 
 	Source resource.Cache `json:"source"` // the cache as it was; a reader ignores members that it does not know
 	Tags   []resource.Tag `json:"tags,omitempty"`
@@ -54,6 +55,14 @@ type Manifest struct {
 	Shards []Shard    `json:"shards"`
 
 	body, mac []byte // as read
+}
+
+// Cut tells what it took to cut several shards.
+type Cut struct {
+	PauseMicros int64  `json:"pause_us"`         // for which clients' writes were held, on all shards
+	ForkMicros  int64  `json:"fork_us"`          // of that the slowest shard's fork
+	Tries       int    `json:"tries"`            // until it was had, or given up
+	Reason      string `json:"reason,omitempty"` // why the shards do not show one instant, if they do not
 }
 
 // WrappedKey is the data key as the key service sealed it.
@@ -77,6 +86,8 @@ type Shard struct {
 	Types         map[int]int64        `json:"types,omitempty"` // records by RDB type
 	Functions     int                  `json:"functions,omitempty"`
 	Databases     map[uint64]int64     `json:"databases,omitempty"` // keys by database number
+	Node          string               `json:"node,omitempty"`      // name of the member that the data was taken from; format 2
+	CutAt         time.Time            `json:"cut_at,omitzero"`     // when its engine forked; format 2
 	Parts         []Part               `json:"parts"`
 }
 
@@ -130,10 +141,18 @@ func (m *Manifest) Shard(name string) *Shard {
 	return nil
 }
 
+// format is the oldest version that has all members of the manifest.
+func (m *Manifest) format() int {
+	if m.Cut != nil || slices.ContainsFunc(m.Shards, func(s Shard) bool { return s.Node != "" || !s.CutAt.IsZero() }) {
+		return 2
+	}
+	return 1
+}
+
 // check refuses what cannot be a snapshot. It runs before every write and after every read.
 func (m *Manifest) check() error {
-	if m.Format != FormatVersion {
-		return fmt.Errorf("format %d, this build knows %d", m.Format, FormatVersion)
+	if m.Format < m.format() || m.Format > FormatVersion {
+		return fmt.Errorf("format %d, with members of format %d; this build knows %d", m.Format, m.format(), FormatVersion)
 	}
 	if err := errors.Join(checkID("snapshot", m.SnapshotID), checkID("capture", m.CaptureID)); err != nil {
 		return err

@@ -5,8 +5,12 @@ import (
 	"fmt"
 )
 
-// FormatVersion is the version of everything that this package writes. A reader refuses what it does not know.
-const FormatVersion = 1
+// FormatVersion is the newest version of manifests that this package knows. A manifest is written in the oldest one that can say what it has
+// to say, and a reader refuses what it does not know.
+const FormatVersion = 2
+
+// partVersion is that of parts, which are as format 1 made them.
+const partVersion = 1
 
 const (
 	segmentSize = 1 << 20  // of sealed bytes
@@ -43,7 +47,7 @@ var codecBytes = map[Codec]byte{None: 0, S2: 1, Zstd: 2}
 
 // associated binds a sealed part to its place: format, capture, shard and number.
 func associated(capture, shard string, number int) []byte {
-	aad := binary.BigEndian.AppendUint32([]byte(aadMagic), FormatVersion)
+	aad := binary.BigEndian.AppendUint32([]byte(aadMagic), partVersion)
 	for _, s := range []string{capture, shard} {
 		aad = binary.BigEndian.AppendUint16(aad, uint16(len(s)))
 		aad = append(aad, s...)
