@@ -234,7 +234,18 @@ func (o *output) write(p []byte) error {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return fmt.Errorf("rdb: write %d bytes to output %d: %w", len(p), o.index, err)
+		return &OutputError{Output: o.index, Err: err}
 	}
 	return nil
 }
+
+// OutputError says which output of a Splitter could not be written.
+type OutputError struct {
+	Output int // from 0, in the order of NewSplitter
+	Err    error
+}
+
+func (e *OutputError) Error() string { return fmt.Sprintf("rdb: write output %d: %v", e.Output, e.Err) }
+
+// Unwrap returns what W did.
+func (e *OutputError) Unwrap() error { return e.Err }

@@ -278,10 +278,10 @@ func TestSplitOutputFails(t *testing.T) {
 	for _, room := range []int{20, 100, 5000} {
 		var good bytes.Buffer
 		sets := parts(2, true)
-		s, err := NewSplitter(SplitOptions{Version: 11}, Output{&brokenWriter{room}, sets[0]}, Output{&good, sets[1]})
+		s, err := NewSplitter(SplitOptions{Version: 11}, Output{&good, sets[0]}, Output{&brokenWriter{room}, sets[1]})
 		if err == nil {
 			s.batch = 1000
-			if _, err = NewScanner(bytes.NewReader(file), Options{Split: s}).Scan(); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "output 0") {
+			if _, err = NewScanner(bytes.NewReader(file), Options{Split: s}).Scan(); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "output 1") {
 				t.Errorf("%d bytes: %v", room, err)
 			}
 			if _, err := NewScanner(bytes.NewReader(file), Options{Split: s}).Scan(); !errors.Is(err, errBroken) {
@@ -289,7 +289,8 @@ func TestSplitOutputFails(t *testing.T) {
 			}
 			_, err = s.Close()
 		}
-		if !errors.Is(err, errBroken) {
+		var which *OutputError
+		if !errors.Is(err, errBroken) || !errors.As(err, &which) || which.Output != 1 {
 			t.Errorf("%d bytes: %v", room, err)
 		}
 		if _, err := NewScanner(bytes.NewReader(good.Bytes()), Options{}).Scan(); err == nil {
