@@ -99,6 +99,8 @@ func (in *CreateDeployment) checkCounts() error {
 	if len(names) > 0 && len(names) != len(in.Shards) {
 		return conflicting("NodeGroupId must be given for all node groups or for none.")
 	}
+	in.Shards = slices.Clone(in.Shards)
+	slices.SortStableFunc(in.Shards, func(a, b ShardWanted) int { return strings.Compare(a.Name, b.Name) })
 	return nil
 }
 
