@@ -3,22 +3,28 @@ package engine
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/keyframe/keyframe/internal/resource"
 )
 
 // refused are the commands that AWS does not let clients run, CLIENT PAUSE, which would break a snapshot's cut, and SCRIPT
 // DEBUG: its sessions fork the engine as often as a client likes, or hold it, and with it every snapshot, for as long as one likes.
-// Every engine from Redis 7.0 on knows all of them; an unknown one would keep the engine from starting.
+// An engine is told of those that it knows, since an unknown one would keep it from starting.
 var refused = []string{
 	"acl|setuser", "acl|deluser", "acl|load", "acl|save", "bgrewriteaof", "bgsave", "save", "config", "debug", "migrate", "module",
 	"psync", "sync", "replconf", "replicaof", "slaveof", "failover", "shutdown",
 	"cluster|addslots", "cluster|addslotsrange", "cluster|delslots", "cluster|delslotsrange", "cluster|setslot", "cluster|meet", "cluster|forget",
 	"cluster|failover", "cluster|flushslots", "cluster|bumpepoch", "cluster|replicate", "cluster|reset", "cluster|set-config-epoch", "cluster|saveconfig",
+	"cluster|migrateslots", "cluster|cancelslotmigrations", "cluster|syncslots",
 	"client|pause", "client|unpause", "script|debug",
 }
 
-// Refused lists the commands that clients may not run, subcommands in the form cluster|meet.
-func Refused() []string { return append([]string(nil), refused...) }
+// Refused lists the commands that clients of an engine may not run, subcommands in the form cluster|meet.
+func Refused(e resource.Engine, v Version) []string {
+	return slices.DeleteFunc(slices.Clone(refused), func(name string) bool { return !hasCommand(e, v, name) })
+}
 
 // User is a client's account on a cache.
 type User struct {
@@ -31,24 +37,37 @@ type User struct {
 // OpenUser is the account of a cache without access control: everything that AWS allows, without a password.
 func OpenUser() User { return User{Name: "default", NoPass: true, Access: "on ~* &* +@all"} }
 
-// ACLText is the text of an engine's ACL file: our own account, then the users. Without a user named default the engine's
-// default account is switched off.
-func ACLText(admin Secret, users []User) (string, error) {
+// ClosedUser is the account of a cache whose users are all gone: nobody may log in.
+func ClosedUser() User { return User{Name: "default", Access: "off"} }
+
+// ACL is what an engine's ACL file says.
+type ACL struct {
+	Engine  resource.Engine
+	Version Version // of the binary
+	Cluster bool    // the node is in cluster mode
+	Admin   Secret  // password of AdminUser
+	Users   []User
+}
+
+// Text is the text of the file: our own account, then the users. Without a user named default the engine's default account is
+// switched off.
+func (a ACL) Text() (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "user %s on #%s ~* &* +@all\n", AdminUser, admin.Hash())
+	fmt.Fprintf(&b, "user %s on #%s ~* &* +@all\n", AdminUser, a.Admin.Hash())
+	denied := Refused(a.Engine, a.Version)
 	hasDefault := false
 	seen := map[string]bool{AdminUser: true}
-	for _, u := range users {
-		if u.Name == "" || strings.ContainsFunc(u.Name, unprintable) || seen[u.Name] {
+	for _, u := range a.Users {
+		if CheckUserName(u.Name) != nil || seen[u.Name] {
 			return "", fmt.Errorf("user name %.40q is malformed or taken", u.Name)
 		}
 		seen[u.Name] = true
 		hasDefault = hasDefault || u.Name == "default"
-		rules, err := accessRules(u.Access)
+		access, err := parseAccess(u.Access)
 		if err != nil {
 			return "", fmt.Errorf("user %s: %w", u.Name, err)
 		}
-		fmt.Fprintf(&b, "user %s reset %s", u.Name, rules)
+		fmt.Fprintf(&b, "user %s reset", u.Name)
 		if u.NoPass {
 			b.WriteString(" nopass")
 		}
@@ -58,9 +77,7 @@ func ACLText(admin Secret, users []User) (string, error) {
 			}
 			b.WriteString(" #" + strings.ToLower(h))
 		}
-		for _, r := range refused {
-			b.WriteString(" -" + r)
-		}
+		access.write(&b, a.Engine, a.Version, denied)
 		b.WriteByte('\n')
 	}
 	if !hasDefault {
@@ -69,20 +86,13 @@ func ACLText(admin Secret, users []User) (string, error) {
 	return b.String(), nil
 }
 
-func unprintable(r rune) bool { return r <= ' ' || r >= 0x7f }
-
-// accessRules checks an access string. Passwords have their own parameter, and a selector would escape the refused list.
-func accessRules(s string) (string, error) {
-	fields := strings.Fields(s)
-	for _, f := range fields {
-		switch {
-		case strings.ContainsFunc(f, unprintable):
-			return "", fmt.Errorf("access string has unprintable characters")
-		case strings.ContainsAny(f[:1], "><#!"), f == "nopass", f == "resetpass", f == "reset", f == "sanitize-payload", f == "skip-sanitize-payload":
-			return "", fmt.Errorf("access string may not contain %.20q", f)
-		case strings.ContainsAny(f, "()"), f == "clearselectors":
-			return "", fmt.Errorf("access string may not contain selectors")
-		}
+// CheckUserName refuses a name with which nobody can log in to an engine.
+func CheckUserName(name string) error {
+	switch {
+	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return fmt.Errorf("%.40q is not a user name: printable ASCII characters without spaces are expected", name)
+	case name == AdminUser:
+		return fmt.Errorf("the user name %s is taken by Keyframe itself", name)
 	}
-	return strings.Join(fields, " "), nil
+	return nil
 }

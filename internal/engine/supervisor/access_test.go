@@ -24,29 +24,8 @@ func TestClientsMayDoWhatAWSAllows(t *testing.T) {
 		ctx := kftest.Context(t)
 		n := kftest.Engine(t, e, kftest.InCluster())
 		c := n.Client(t)
-		refused := engine.Refused()
-		for _, name := range refused {
-			args := strings.Split(name, "|")
-			// The engine checks the number of arguments before the permission: give each what it takes.
-			switch name {
-			case "acl|setuser", "acl|deluser", "cluster|addslots", "cluster|delslots", "cluster|forget", "cluster|replicate", "client|pause",
-				"cluster|set-config-epoch":
-				args = append(args, "1")
-			case "cluster|addslotsrange", "cluster|delslotsrange", "cluster|meet", "psync", "replicaof", "slaveof":
-				args = append(args, "1", "1")
-			case "cluster|setslot":
-				args = append(args, "1", "STABLE")
-			case "config":
-				args = append(args, "GET", "port")
-			case "debug":
-				args = append(args, "SLEEP", "0")
-			case "migrate":
-				args = append(args, "127.0.0.1", "1", "k", "0", "1")
-			case "module":
-				args = append(args, "LIST")
-			case "script|debug":
-				args = append(args, "SYNC")
-			}
+		for _, name := range engine.Refused(e, n.Binary.Version) {
+			args := refusedCall(name)
 			if v, err := c.Do(ctx, args...); !resp.IsCode(err, "NOPERM") {
 				t.Errorf("%v: got %+v, %v", args, v, err)
 			}

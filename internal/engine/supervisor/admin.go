@@ -99,8 +99,7 @@ func (s *Supervisor) SetUsers(ctx context.Context, id string, users []engine.Use
 	if err != nil {
 		return err
 	}
-	node := n.snapshot(s)
-	if _, err := engine.ACLText(node.Password, users); err != nil {
+	if _, err := aclText(n.snapshot(s), users); err != nil {
 		return err
 	}
 	if err := s.update(n, func(spec *Spec) { spec.Users = users }); err != nil {

@@ -327,12 +327,15 @@ func (s *Supervisor) ClusterNode(id string, primary bool) (engine.ClusterNode, e
 	return s.clusterNode(n, primary), nil
 }
 
-func writeACL(n Node) error {
-	users := n.Users
+func aclText(n Node, users []engine.User) (string, error) {
 	if len(users) == 0 {
 		users = []engine.User{engine.OpenUser()}
 	}
-	text, err := engine.ACLText(n.Password, users)
+	return engine.ACL{Engine: n.Engine, Version: n.Binary.Version, Cluster: n.Cluster, Admin: n.Password, Users: users}.Text()
+}
+
+func writeACL(n Node) error {
+	text, err := aclText(n, n.Users)
 	if err != nil {
 		return err
 	}
