@@ -100,6 +100,9 @@ func Parameter(name, value string) Option {
 	}
 }
 
+// Under runs the node under a supervisor that is there already.
+func Under(sup *supervisor.Supervisor) Option { return func(s *setup) { s.sup = sup } }
+
 // Data makes the node load an RDB file at its start. The file is moved away.
 func Data(path string) Option { return func(s *setup) { s.data = path } }
 
@@ -174,7 +177,14 @@ func (n *Node) start(t testing.TB) {
 // The result holds the primaries first, in the order of their slots, then the replicas of the first shard, and so on.
 func Cluster(t testing.TB, e resource.Engine, shards, replicas int, opts ...Option) []*Node {
 	t.Helper()
-	sup, password := Supervisor(t, supervisor.Options{}), engine.RandomSecret()
+	var given setup
+	for _, o := range opts {
+		o(&given)
+	}
+	sup, password := given.sup, engine.RandomSecret()
+	if sup == nil {
+		sup = Supervisor(t, supervisor.Options{})
+	}
 	var nodes []*Node
 	var all []engine.ClusterNode
 	add := func(shard int, primary bool) {

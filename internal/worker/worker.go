@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/keyframe/keyframe/internal/blob/target"
+	"github.com/keyframe/keyframe/internal/capture"
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/engine/supervisor"
 	"github.com/keyframe/keyframe/internal/job"
@@ -37,6 +38,9 @@ type Options struct {
 	TLS          bool   // serverless endpoints speak TLS
 	Now          func() time.Time
 	Log          *slog.Logger
+
+	// OnCut is told how several shards were cut, once their data is stored.
+	OnCut func(*capture.Cut)
 }
 
 // Worker holds the bodies of all tasks.

@@ -1,0 +1,168 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/keyframe/keyframe/internal/capture"
+	"github.com/keyframe/keyframe/internal/failpoint"
+	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/resource"
+	"github.com/keyframe/keyframe/internal/snapstore"
+)
+
+// captured is the checkpoint of a capture: the parts of this capture are ours to remove if the run does not end well.
+type captured struct{ CaptureID string }
+
+// capture cuts the cache, writes the parts and then the manifest.
+func (w *Worker) capture(ctx context.Context, r *job.Running, s *resource.Snapshot) (*snapstore.Manifest, error) {
+	if err := w.clearCapture(ctx, r); err != nil {
+		return nil, err
+	}
+	if err := w.Keys.Check(ctx, s.KMSKeyID); err != nil {
+		return nil, err
+	}
+	c := captured{ulid.Make().String()}
+	if err := r.Save(ctx, c); err != nil {
+		return nil, err
+	}
+	failpoint.Hit("create-snapshot.begun")
+	from, tags, err := w.sources(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	key := snapstore.NewDataKey()
+	parts, err := w.Store.NewCapture(ctx, c.CaptureID, key)
+	if err != nil {
+		return nil, err
+	}
+	cut, stored, err := w.store(ctx, r, s, from, parts)
+	if err != nil {
+		// At once, whatever becomes of the job: on a full disk even the word that it failed needs the room.
+		if derr := w.Store.DeleteCapture(context.WithoutCancel(ctx), c.CaptureID); derr != nil {
+			w.Log.Warn("the parts of a capture that failed stay until they are swept", "capture", c.CaptureID, "err", derr)
+		}
+		return nil, err
+	}
+	failpoint.Hit("create-snapshot.captured")
+	m := &snapstore.Manifest{
+		SnapshotID: s.ID, CaptureID: c.CaptureID, Kind: s.Kind, Account: s.Account, Region: s.Region, Name: s.Name, Type: s.Type,
+		RequestedAt: s.RequestedAt, CapturedAt: cut.At.UTC().Truncate(time.Millisecond), ExpiresAt: s.ExpiresAt,
+		Engine: s.Source.Engine, EngineVersion: cut.Shards[0].EngineVersion,
+		Stream: snapstore.RDB, Consistency: snapstore.Instant, Source: s.Source, Tags: tags,
+	}
+	m.Key.ARN, m.Key.Default = s.KMSKeyID, s.KMSDefault
+	if !cut.Instant {
+		m.Consistency = snapstore.PerShard
+	}
+	if len(from) > 1 {
+		m.Cut = &snapstore.Cut{PauseMicros: cut.Pause.Microseconds(), ForkMicros: cut.Fork.Microseconds(), Tries: cut.Tries, Reason: cut.Reason}
+	}
+	for i, result := range cut.Shards {
+		m.RDBVersion = max(m.RDBVersion, result.Summary.Version)
+		shard, err := w.describe(s, from[i], result, stored[i])
+		if err != nil {
+			return nil, err
+		}
+		m.Shards = append(m.Shards, shard)
+	}
+	if w.OnCut != nil && len(from) > 1 {
+		w.OnCut(cut)
+	}
+	return m, w.Store.WriteManifest(ctx, m, key)
+}
+
+// store cuts the engines and makes their parts durable.
+func (w *Worker) store(ctx context.Context, r *job.Running, s *resource.Snapshot, from []source, parts *snapstore.Capture) (*capture.Cut, []snapstore.ShardBytes, error) {
+	writers := make([]*snapstore.ShardWriter, 0, len(from))
+	defer func() {
+		for _, shard := range writers {
+			shard.Abort() // of what is not closed
+		}
+	}()
+	var targets []capture.Target
+	for _, f := range from {
+		t, err := w.target(f)
+		if err != nil {
+			return nil, nil, err
+		}
+		shard, err := parts.Shard(f.shard)
+		if err != nil {
+			return nil, nil, err
+		}
+		t.W = shard
+		writers, targets = append(writers, shard), append(targets, t)
+	}
+	cut, err := capture.Capture(ctx, targets, capture.Options{
+		SpoolDir:   w.Spool,
+		OnProgress: func(bytes, total int64) { r.Progress(ctx, copied{bytes, total}) }, //nolint:errcheck // a lost lease ends the context
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	failpoint.Hit("create-snapshot.cut")
+	stored := make([]snapstore.ShardBytes, len(writers))
+	var g errgroup.Group
+	for i, shard := range writers {
+		g.Go(func() (err error) {
+			stored[i], err = shard.Close()
+			if want := cut.Shards[i].Summary.Bytes; err == nil && stored[i].PlainBytes != want {
+				err = fmt.Errorf("shard %s: %d bytes were stored, and the engine sent %d", from[i].shard, stored[i].PlainBytes, want)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
+	}
+	// An engine may have ended after it was looked up, and what was cut is an empty one that took its place, or one that has lost its shard.
+	now, _, err := w.sources(ctx, s)
+	if err == nil && !same(from, now) {
+		err = errors.New("the cache's shards or primaries changed while it was captured")
+	}
+	return cut, stored, err
+}
+
+// describe is the manifest's account of one shard.
+func (w *Worker) describe(s *resource.Snapshot, from source, cut *capture.Result, stored snapstore.ShardBytes) (snapstore.Shard, error) {
+	sum, types := cut.Summary, map[int]int64{}
+	for t, n := range sum.Types {
+		if n > 0 {
+			types[t] = n
+		}
+	}
+	shard := snapstore.Shard{
+		Name: from.shard, Slots: from.slots, ReplicationID: cut.ReplID, Offset: cut.Offset,
+		Keys: sum.Keys, Expiring: sum.Expiring, Bytes: stored.PlainBytes, CRC64: snapstore.CRC64(sum.CRC),
+		Types: types, Functions: sum.Functions, Databases: sum.Databases, Parts: stored.Parts,
+	}
+	if s.Source.Layout == nil {
+		shard.Slots = from.primary.Slots
+		return shard, nil
+	}
+	shard.Node, shard.CutAt = from.primary.Name, cut.CutAt.UTC().Truncate(time.Millisecond)
+	if from.replica != nil {
+		replica, err := w.engineOf(from.replica)
+		if err != nil {
+			return shard, err
+		}
+		if replica.Address == cut.Source {
+			shard.Node = from.replica.Name
+		}
+	}
+	return shard, nil
+}
+
+// clearCapture removes what an earlier run of the job captured: its bytes are worthless without a manifest.
+func (w *Worker) clearCapture(ctx context.Context, r *job.Running) error {
+	var before captured
+	if found, err := r.Load(&before); err != nil || !found || before.CaptureID == "" {
+		return err
+	}
+	return w.Store.DeleteCapture(ctx, before.CaptureID)
+}
