@@ -105,9 +105,7 @@ func (d Directives) Limit(e resource.Engine, t NodeType) int64 {
 }
 
 // AtStart tells whether a setting can be given to an engine only when it starts.
-func AtStart(setting string) bool {
-	return setting == "databases" || setting == "maxclients"
-}
+func AtStart(setting string) bool { return setting == "databases" }
 
 // MemcachedArgs is the part of memcached's command line that its parameters make, on a node with this limit in bytes.
 func MemcachedArgs(settings map[string]string, limit int64) (args []string) {

@@ -106,7 +106,7 @@ var engineRows = []row{
 		"Whether scripts are replicated by their effects."},
 	{"lua-time-limit", "5000", "5000", "integer", 50, newest, inert, "",
 		"Milliseconds after which a script counts as slow."},
-	{"maxclients", "65000", "1-65000", "integer", 50, newest, reboot, "",
+	{"maxclients", "65000", "1-65000", "integer", 50, newest, reboot | inert, "",
 		"Most clients at a time."},
 	{"maxmemory-policy", "volatile-lru", "volatile-lru,allkeys-lru,volatile-lfu,allkeys-lfu,volatile-random,allkeys-random,volatile-ttl,noeviction", "string", 50, newest, modifiable, "",
 		"Which keys go when memory is full."},

@@ -72,3 +72,13 @@ func SnapshotARN(k Kind, s Scope, name string) string {
 	}
 	return ARN{Partition(s.Region), k.Service(), s.Region, s.Account, typ, name}.String()
 }
+
+// ARN is the parameter group's Amazon Resource Name.
+func (g *ParameterGroup) ARN() string {
+	return ARN{Partition(g.Region), g.Service, g.Region, g.Account, "parametergroup", g.Name}.String()
+}
+
+// ARN is the subnet group's Amazon Resource Name.
+func (g *SubnetGroup) ARN() string {
+	return ARN{Partition(g.Region), g.Service, g.Region, g.Account, "subnetgroup", g.Name}.String()
+}

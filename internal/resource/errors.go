@@ -46,12 +46,18 @@ const (
 	TypeNodeSnapshot     Type = "nodesnapshot" // a snapshot of a cluster or replication group
 	TypeParameterGroup   Type = "parametergroup"
 	TypeSubnetGroup      Type = "subnetgroup"
+	TypeSubnet           Type = "subnet"
 	TypeSecurityGroup    Type = "securitygroup"
 	TypeUser             Type = "user"
 	TypeUserGroup        Type = "usergroup"
 	TypeUserName         Type = "username"    // the name with which a user logs in, within a group
 	TypeDefaultUser      Type = "defaultuser" // the user of a group that is named default
 	TypeReservedNode     Type = "reservednode"
+	TypeReservedOffering Type = "reservedoffering"
+	TypeServiceUpdate    Type = "serviceupdate"
+	TypeGlobalGroup      Type = "globalreplicationgroup"
+	TypeMultiRegion      Type = "multiregioncluster"
+	TypeMultiRegionGroup Type = "multiregionparametergroup"
 	TypeShard            Type = "shard"
 	TypeNode             Type = "node"          // QuotaExceeded: nodes of a customer
 	TypeNodeOfCluster    Type = "nodeofcluster" // QuotaExceeded: nodes of one cache
@@ -62,7 +68,8 @@ const (
 // Types lists every type, for tests that walk them.
 func Types() []Type {
 	return []Type{TypeCache, TypeSnapshot, TypeCluster, TypeReplicationGroup, TypeNodeSnapshot, TypeParameterGroup, TypeSubnetGroup,
-		TypeSecurityGroup, TypeUser, TypeUserGroup, TypeUserName, TypeDefaultUser, TypeReservedNode, TypeShard, TypeNode, TypeNodeOfCluster, TypeParameter, TypeOther}
+		TypeSecurityGroup, TypeUser, TypeUserGroup, TypeUserName, TypeDefaultUser, TypeReservedNode, TypeReservedOffering, TypeServiceUpdate, TypeGlobalGroup,
+		TypeMultiRegion, TypeMultiRegionGroup, TypeSubnet, TypeShard, TypeNode, TypeNodeOfCluster, TypeParameter, TypeOther}
 }
 
 // ErrorType is the type under which errors speak of caches of this kind.
