@@ -46,7 +46,7 @@ func TestBoundsOfFields(t *testing.T) {
 	_, err = p.ExportSnapshot(ctx, ExportSnapshot{Scope: home, Space: serverlessSpace, Name: "s", Bucket: "a/b"})
 	wantKind(t, err, resource.InvalidValue)
 	for _, arn := range []string{"arn:x:elasticache:us-east-1:123456789012:serverlesscache:cache", "arn:aws:memorydb:us-east-1:123456789012:cluster/cache"} {
-		_, err = p.Tags(ctx, home, arn)
+		_, err = p.Tags(ctx, home, "elasticache", arn)
 		wantKind(t, err, resource.InvalidARN)
 	}
 	for _, forged := range []string{"after:\x00", "after:\xff", "x"} {

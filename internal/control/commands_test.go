@@ -156,9 +156,9 @@ func TestRefusedCommandsLeaveNothing(t *testing.T) {
 	wantKind(t, err, resource.InvalidValue)
 	_, err = p.CreateCache(ctx, CreateCache{Scope: home, Name: "restored", Engine: "redis", SnapshotArns: []string{s.ARN()}})
 	wantKind(t, err, resource.InvalidCombination)
-	_, err = p.AddTags(ctx, home, s.ARN(), append([]resource.Tag{{Key: "good"}}, bad...))
+	_, err = p.AddTags(ctx, home, "elasticache", s.ARN(), append([]resource.Tag{{Key: "good"}}, bad...))
 	wantKind(t, err, resource.InvalidValue)
-	_, err = p.RemoveTags(ctx, home, s.ARN(), []string{"none"})
+	_, err = p.RemoveTags(ctx, home, "elasticache", s.ARN(), []string{"none"})
 	wantKind(t, err, resource.TagNotFound)
 	if got := p.list(); !slices.Equal(got, []string{"one available"}) {
 		t.Errorf("there is %q", got)
@@ -166,7 +166,7 @@ func TestRefusedCommandsLeaveNothing(t *testing.T) {
 	if after := [3]int{len(p.jobs(resource.TaskCreateSnapshot)), len(p.jobs(resource.TaskCopySnapshot)), len(p.jobs(resource.TaskExportSnapshot))}; after != before {
 		t.Errorf("jobs before %v, after %v", before, after)
 	}
-	if tags, err := p.Tags(ctx, home, s.ARN()); len(tags) != 0 || err != nil {
+	if tags, err := p.Tags(ctx, home, "elasticache", s.ARN()); len(tags) != 0 || err != nil {
 		t.Errorf("tags: %v, %v", tags, err)
 	}
 }
@@ -215,7 +215,7 @@ func TestPagesOfSnapshots(t *testing.T) {
 		var met []string
 		most := rapid.IntRange(1, 9).Draw(rt, "most")
 		for token := ""; ; {
-			page, next, err := p.DescribeSnapshots(ctx, DescribeSnapshots{Scope: scope, Page: Page{Most: &most, Token: token}})
+			page, next, err := p.DescribeSnapshots(ctx, DescribeSnapshots{Scope: scope, Space: serverlessSpace, Page: Page{Most: &most, Token: token}})
 			if err != nil || len(page) > most || next != "" && len(page) < most || next == token && token != "" {
 				rt.Fatalf("a page of %d, next %q, %v", len(page), next, err)
 			}

@@ -25,7 +25,7 @@ func (c *Control) Schedule(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if cache.Kind == resource.Serverless && cache.SnapshotRetention > 0 && cache.Status == resource.CacheAvailable {
+			if cache.SnapshotRetention > 0 && cache.Status == resource.CacheAvailable && snapshottable(cache) == nil {
 				due = append(due, cache)
 			}
 		}
@@ -43,36 +43,37 @@ func (c *Control) Schedule(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// lateBy is how long after its time a daily snapshot is still taken, when the server was down or the cache busy.
+// lateBy is how long after its time a daily snapshot is still taken, when the server was down or the cache busy. A snapshot window may last longer.
 const lateBy = time.Hour
 
 // dailySnapshot takes today's automated snapshot if its time has come and none was taken today. A cache whose key cannot be
 // used gets a failed one, so that somebody sees it.
 func (c *Control) dailySnapshot(ctx context.Context, cache *resource.Cache) error {
 	now := c.now().UTC()
-	at := lastOccurrence(now, cache.DailySnapshotTime)
-	if now.Sub(at) > lateBy || at.Before(cache.CreatedAt) {
+	at := lastOccurrence(now, snapshotTime(cache))
+	if now.Sub(at) > max(lateBy, windowLength(cache)) || at.Before(cache.CreatedAt) {
 		return nil
 	}
-	prefix, clock := "automatic."+cache.Name+"-"+at.Format("2006-01-02"), at.Format("-15-04")
-	s := &resource.Snapshot{ID: newID(), Kind: cache.Kind, Scope: cache.Scope, Type: resource.Automated, Status: resource.SnapshotCreating,
-		Name: prefix + clock, RequestedAt: now}
+	s := &resource.Snapshot{ID: newID(), Kind: cache.Kind, Scope: cache.Scope, Type: resource.Automated, Status: resource.SnapshotCreating, RequestedAt: now}
 	done := func(tx *metastore.Tx) (bool, error) {
-		_, err := tx.SnapshotByName(cache.Scope, cache.Kind.SnapshotSpace(), s.Name)
-		if err == nil || !is(err, resource.NotFound) {
-			return true, err
-		}
-		earlier, err := tx.AutomatedSnapshotsOf(cache.ID)
-		if err != nil || slices.ContainsFunc(earlier, func(e *resource.Snapshot) bool { return strings.HasPrefix(e.Name, prefix) }) {
-			return true, err // its time of day was changed
-		}
 		current, err := tx.CacheByID(cache.ID)
 		if err != nil || idle(tx, current) != nil {
 			return true, ignoreNotFound(err)
 		}
-		s.Source = *current
+		earlier, err := tx.AutomatedSnapshotsOf(cache.ID)
+		if err != nil || slices.ContainsFunc(earlier, func(e *resource.Snapshot) bool { return dayOf(e.Name) == at.Format(dayMark) }) {
+			return true, err // perhaps at another time of day, or from another member, which was changed since
+		}
+		named, member, err := dailySource(tx, current)
+		if err != nil {
+			return true, err
+		}
+		s.Name = "automatic." + named + at.Format(dayMark+timeMark)
+		if _, err := tx.SnapshotByName(cache.Scope, cache.Kind.SnapshotSpace(), s.Name); err == nil || !is(err, resource.NotFound) {
+			return true, err // of another cache of that name, which is no more
+		}
 		s.ExpiresAt = at.Add(time.Duration(current.SnapshotRetention) * 24 * time.Hour)
-		return false, nil
+		return false, freeze(tx, s, current, member, false)
 	}
 	var skip bool
 	err := c.db.View(ctx, func(tx *metastore.Tx) (err error) { skip, err = done(tx); return err })
@@ -95,8 +96,74 @@ func (c *Control) dailySnapshot(ctx context.Context, cache *resource.Cache) erro
 		if err := c.recordSnapshot(tx, s, nil); err != nil {
 			return err
 		}
-		return tx.AppendEvent(s.Event(c.now(), fmt.Sprintf("Failed to create snapshot for cache %s. Snapshot %s creation failed because %v", cache.Name, s.Name, unusable)))
+		return tx.AppendEvent(s.Event(c.now(), notTaken(s, unusable)))
 	})
+}
+
+// notTaken is the event of a snapshot that could not be begun.
+func notTaken(s *resource.Snapshot, why error) string {
+	if s.Kind == resource.Serverless {
+		return fmt.Sprintf("Failed to create snapshot for cache %s. Snapshot %s creation failed because %v", s.Source.Name, s.Name, why)
+	}
+	return fmt.Sprintf("Snapshot failed for snapshot with ID '%s' of %s with ID '%s': %v", s.Name, strings.ToLower(noun(s.Kind)), s.Source.Name, why)
+}
+
+// The end of an automated snapshot's name.
+const (
+	dayMark  = "-2006-01-02"
+	timeMark = "-15-04"
+)
+
+// dayOf is the part of an automated snapshot's name that says its day.
+func dayOf(name string) string {
+	from := len(name) - len(dayMark) - len(timeMark)
+	if from < 0 {
+		return ""
+	}
+	return name[from : from+len(dayMark)]
+}
+
+// snapshotTime is the time of day at which a cache's daily snapshot is due: of a cache of nodes, the beginning of its window.
+func snapshotTime(cache *resource.Cache) string {
+	if cache.Layout == nil {
+		return cache.DailySnapshotTime
+	}
+	begin, _, _ := strings.Cut(cache.Layout.SnapshotWindow, "-")
+	return begin
+}
+
+// windowLength is how long the snapshot window of a cache of nodes lasts; zero without one.
+func windowLength(cache *resource.Cache) time.Duration {
+	if cache.Layout == nil {
+		return 0
+	}
+	from, to, ok := strings.Cut(cache.Layout.SnapshotWindow, "-")
+	begin, err := time.Parse("15:04", from)
+	end, err2 := time.Parse("15:04", to)
+	if !ok || err != nil || err2 != nil {
+		return 0
+	}
+	return (end.Sub(begin) + 24*time.Hour) % (24 * time.Hour) // it may go past midnight
+}
+
+// dailySource is the name that a cache's daily snapshot is called after, and the member that it is taken from. In ElastiCache a group
+// without cluster mode has a member of its choice for that, or else of ours, as long as it lives; others are taken as a whole.
+func dailySource(tx *metastore.Tx, cache *resource.Cache) (named, member string, err error) {
+	if cache.Kind != resource.ReplicationGroup || cache.Layout == nil || cache.Layout.ClusterMode || len(cache.Layout.Shards) == 0 {
+		return cache.Name, "", nil
+	}
+	d, err := tx.Deployment(cache)
+	if err != nil {
+		return "", "", err
+	}
+	node := d.Member(cache.Layout.SnapshottingNode)
+	if node == nil || node.Status != resource.NodeAvailable {
+		node = d.Reader(cache.Layout.Shards[0].Name)
+	}
+	if node == nil {
+		return cache.Name, "", nil
+	}
+	return node.Name, node.Name, nil
 }
 
 // keepFor makes the automated snapshots of a cache expire as its new retention has it. At 0 none is taken any more, and those

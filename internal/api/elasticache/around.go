@@ -9,17 +9,17 @@ import (
 )
 
 func (h handler) addTags(ctx context.Context, c *gateway.Call, in *ecapi.AddTagsToResourceInput) (*ecapi.AddTagsToResourceOutput, error) {
-	tags, err := h.control.AddTags(ctx, c.Scope, text(in.ResourceName), tagsIn(in.Tags))
+	tags, err := h.control.AddTags(ctx, c.Scope, "elasticache", text(in.ResourceName), tagsIn(in.Tags))
 	return &ecapi.AddTagsToResourceOutput{TagList: tagsOut(tags)}, err
 }
 
 func (h handler) removeTags(ctx context.Context, c *gateway.Call, in *ecapi.RemoveTagsFromResourceInput) (*ecapi.RemoveTagsFromResourceOutput, error) {
-	tags, err := h.control.RemoveTags(ctx, c.Scope, text(in.ResourceName), in.TagKeys)
+	tags, err := h.control.RemoveTags(ctx, c.Scope, "elasticache", text(in.ResourceName), in.TagKeys)
 	return &ecapi.RemoveTagsFromResourceOutput{TagList: tagsOut(tags)}, err
 }
 
 func (h handler) listTags(ctx context.Context, c *gateway.Call, in *ecapi.ListTagsForResourceInput) (*ecapi.ListTagsForResourceOutput, error) {
-	tags, err := h.control.Tags(ctx, c.Scope, text(in.ResourceName))
+	tags, err := h.control.Tags(ctx, c.Scope, "elasticache", text(in.ResourceName))
 	return &ecapi.ListTagsForResourceOutput{TagList: tagsOut(tags)}, err
 }
 
@@ -40,7 +40,7 @@ func (h handler) describeEvents(ctx context.Context, c *gateway.Call, in *ecapi.
 
 func (h handler) describeVersions(ctx context.Context, _ *gateway.Call, in *ecapi.DescribeCacheEngineVersionsInput) (*ecapi.DescribeCacheEngineVersionsOutput, error) {
 	offers, marker, err := h.control.DescribeVersions(ctx, control.DescribeVersions{
-		Engine: text(in.Engine), Version: text(in.EngineVersion), Family: text(in.CacheParameterGroupFamily),
+		Service: service, Engine: text(in.Engine), Version: text(in.EngineVersion), Family: text(in.CacheParameterGroupFamily),
 		DefaultOnly: in.DefaultOnly != nil && *in.DefaultOnly, Most: number(in.MaxRecords), Marker: text(in.Marker),
 	})
 	if err != nil {
