@@ -21,6 +21,3 @@ func (w *Worker) settingsOf(tx *metastore.Tx, c *resource.Cache) (s settings, er
 	s.Parameters, s.MaxMemory, err = w.parameters(tx, c)
 	return s, err
 }
-
-// users are the accounts of a cache's clients.
-func (w *Worker) users(tx *metastore.Tx, c *resource.Cache) ([]engine.User, error) { return nil, nil }
