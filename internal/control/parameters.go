@@ -38,15 +38,23 @@ type DescribeParameters struct {
 	Page    Page
 }
 
-// DescribeParameters lists parameters of a group by name, and the family.
-func (c *Control) DescribeParameters(ctx context.Context, in DescribeParameters) (list []ParameterValue, family engine.Family, next string, err error) {
+// Parameters is a page of a list of parameters.
+type Parameters struct {
+	Family    string
+	List      []ParameterValue
+	NodeTypes []engine.NodeTypeParameter // on the first page: those that depend on the node type
+	Next      string                     // token of the next page
+}
+
+// DescribeParameters lists parameters of a group by name.
+func (c *Control) DescribeParameters(ctx context.Context, in DescribeParameters) (out Parameters, err error) {
 	after, most, err := in.Page.bounds(kinds(in.Service)[0])
 	if err != nil {
-		return nil, family, "", err
+		return out, err
 	}
 	source := strings.ToLower(in.Source)
 	if source != "" && source != sourceUser && source != sourceSystem && source != sourceEngine {
-		return nil, family, "", invalid("Source", "Source must be user, system or engine-default; %q was given.", clip(in.Source))
+		return out, invalid("Source", "Source must be user, system or engine-default; %q was given.", clip(in.Source))
 	}
 	var g *resource.ParameterGroup
 	var users []*resource.Cache
@@ -58,10 +66,11 @@ func (c *Control) DescribeParameters(ctx context.Context, in DescribeParameters)
 		return err
 	})
 	if err != nil {
-		return nil, family, "", err
+		return out, err
 	}
-	family, _ = engine.FindFamily(in.Service, g.Family)
 	fixed := len(users) > 0 || engine.IsDefaultGroup(g.Name)
+	family, _ := engine.FindFamily(in.Service, g.Family)
+	out.Family = family.Name
 	for _, p := range family.Parameters() {
 		v := ParameterValue{Parameter: p, Value: p.Default, Source: sourceSystem}
 		if value, ok := g.Values[p.Name]; ok {
@@ -72,29 +81,36 @@ func (c *Control) DescribeParameters(ctx context.Context, in DescribeParameters)
 		}
 		v.Modifiable = p.Modifiable && !(p.AtCreation && fixed)
 		if source == "" || source == v.Source {
-			list = append(list, v)
+			out.List = append(out.List, v)
 		}
 	}
-	list, next = cut(list, after, most, func(v ParameterValue) string { return v.Name })
-	return list, family, next, nil
+	if after == "" && (source == "" || source == sourceSystem) {
+		out.NodeTypes = family.NodeTypeParameters()
+	}
+	out.List, out.Next = cut(out.List, after, most, func(v ParameterValue) string { return v.Name })
+	return out, nil
 }
 
 // EngineDefaults lists the parameters of a family by name.
-func (c *Control) EngineDefaults(_ context.Context, service, family string, page Page) (list []ParameterValue, f engine.Family, next string, err error) {
+func (c *Control) EngineDefaults(_ context.Context, service, family string, page Page) (out Parameters, err error) {
 	after, most, err := page.bounds(kinds(service)[0])
 	if err != nil {
-		return nil, f, "", err
+		return out, err
 	}
 	f, ok := engine.FindFamily(service, family)
 	if !ok {
-		return nil, f, "", invalid("CacheParameterGroupFamily", "CacheParameterGroupFamily %s is not a valid parameter group family.", clip(family))
+		return out, invalid("CacheParameterGroupFamily", "CacheParameterGroupFamily %s is not a valid parameter group family.", clip(family))
 	}
+	out.Family = f.Name
 	for _, p := range f.Parameters() {
 		p.Modifiable = p.Modifiable && !p.AtCreation
-		list = append(list, ParameterValue{Parameter: p, Value: p.Default, Source: sourceSystem})
+		out.List = append(out.List, ParameterValue{Parameter: p, Value: p.Default, Source: sourceSystem})
 	}
-	list, next = cut(list, after, most, func(v ParameterValue) string { return v.Name })
-	return list, f, next, nil
+	if after == "" {
+		out.NodeTypes = f.NodeTypeParameters()
+	}
+	out.List, out.Next = cut(out.List, after, most, func(v ParameterValue) string { return v.Name })
+	return out, nil
 }
 
 // NameValue is a parameter and the value that it shall have.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -11,24 +12,22 @@ import (
 
 // DescribeVersions says which engine versions are asked for. Empty fields were not given.
 type DescribeVersions struct {
+	Service     string
 	Engine      string
 	Version     string
 	Family      string
 	DefaultOnly bool // only the newest of each engine, or of the family that is named
-	Most        *int // 20 to 100
+	Most        *int // ElastiCache: 20 to 100
 	Marker      string
 }
 
 // DescribeVersions lists what can run on this machine: versions without an installed binary are left out.
 func (c *Control) DescribeVersions(_ context.Context, in DescribeVersions) (offers []engine.Offer, marker string, err error) {
-	most := 100
-	if in.Most != nil {
-		most = *in.Most
+	after, most, err := Page{Most: in.Most, Token: in.Marker}.bounds(kinds(in.Service)[0])
+	if err != nil {
+		return nil, "", err
 	}
-	if most < 20 || most > 100 {
-		return nil, "", invalid("MaxRecords", "MaxRecords must be between 20 and 100; %d was given.", most)
-	}
-	all := c.engines.Offers(resource.Engine(strings.ToLower(in.Engine)))
+	all := c.engines.OffersOf(in.Service, resource.Engine(strings.ToLower(in.Engine)))
 	for i, o := range all {
 		last := i == len(all)-1 || all[i+1].Engine != o.Engine
 		if in.Family != "" {
@@ -39,26 +38,15 @@ func (c *Control) DescribeVersions(_ context.Context, in DescribeVersions) (offe
 		}
 		offers = append(offers, o)
 	}
-	if in.Marker != "" {
-		after, _, err := Page{Token: in.Marker}.start(1)
-		if err != nil {
-			return nil, "", invalid("Marker", "The Marker is not one that this service gave out.")
-		}
-		for len(offers) > 0 && offerKey(offers[0]) != after {
-			offers = offers[1:]
-		}
-		if len(offers) > 0 {
-			offers = offers[1:]
-		}
-	}
-	if len(offers) > most {
-		offers = offers[:most]
-		marker = token(offerKey(offers[most-1]))
-	}
+	offers, marker = cut(offers, after, most, offerKey)
 	return offers, marker, nil
 }
 
-func offerKey(o engine.Offer) string { return string(o.Engine) + " " + o.Version }
+// offerKey orders offers as they are listed: by engine, then version.
+func offerKey(o engine.Offer) string {
+	v, _ := engine.ParseVersion(o.Version)
+	return fmt.Sprintf("%s %03d.%03d.%03d", o.Engine, v.Major, max(v.Minor, 0), max(v.Patch, 0))
+}
 
 var majorVersion = regexp.MustCompile(`^[0-9]{1,2}(\.[0-9]{1,2})?$`)
 

@@ -90,6 +90,19 @@ func (c *Catalog) Offers(e resource.Engine) []Offer {
 	return out
 }
 
+// OffersOf are Offers of a service, with the families that it has. MemoryDB began with Redis 6.2 and has no memcached.
+func (c *Catalog) OffersOf(service string, e resource.Engine) (offers []Offer) {
+	for _, o := range c.Offers(e) {
+		o.Family = FamilyOf(service, o)
+		v, _ := ParseVersion(o.Version)
+		if _, ok := FindFamily(service, o.Family); !ok || service == memoryDB && v.Compare(Version{6, 2, 0}) < 0 {
+			continue
+		}
+		offers = append(offers, o)
+	}
+	return offers
+}
+
 // standIn picks the binary of e that writes v's RDB version: the nearest one not older than v, else the newest older one.
 func (c *Catalog) standIn(e resource.Engine, v Version) (Installed, bool) {
 	want := RDBOf(e, v)

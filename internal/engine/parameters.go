@@ -186,3 +186,35 @@ func FixedDifference(a, b *resource.ParameterGroup) string {
 	}
 	return ""
 }
+
+// NodeTypeParameter is a parameter whose value follows from the node type. None can be modified.
+type NodeTypeParameter struct {
+	Parameter
+	Values []NodeTypeValue // in the order of NodeTypes
+}
+
+// NodeTypeValue is the value of a parameter on nodes of a type.
+type NodeTypeValue struct{ NodeType, Value string }
+
+// NodeTypeParameters lists the family's parameters whose values follow from the node type.
+func (f Family) NodeTypeParameters() []NodeTypeParameter {
+	if f.Service == memoryDB {
+		return nil // whose API does not show them
+	}
+	integer := func(name, text string, reboot bool, value func(NodeType) int64) NodeTypeParameter {
+		p := NodeTypeParameter{Parameter: Parameter{Name: name, Description: text, Type: "integer", Allowed: "0-", Reboot: reboot, Since: f.Since}}
+		for _, t := range NodeTypes(f.Service) {
+			if v := value(t); v > 0 {
+				p.Values = append(p.Values, NodeTypeValue{t.Name, strconv.FormatInt(v, 10)})
+			}
+		}
+		return p
+	}
+	if f.Engine == Memcached {
+		return []NodeTypeParameter{
+			integer("max_cache_memory", "Megabytes of a node, for items and for what connections take.", true, func(t NodeType) int64 { return t.Memcached >> 20 }),
+			integer("num_threads", "Threads that serve requests.", true, func(t NodeType) int64 { return int64(t.Threads) }),
+		}
+	}
+	return []NodeTypeParameter{integer("maxmemory", "Bytes of a node, for data and for what is reserved.", false, func(t NodeType) int64 { return t.MaxMemory })}
+}
