@@ -41,6 +41,8 @@ type Writer struct {
 	sum  hash.Hash
 	done bool
 
+	sealed bool
+
 	started int64 // bytes that the disk was told to begin on
 }
 
@@ -119,17 +121,33 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Commit makes the object durable and visible. The Writer is finished whether it succeeds or not.
-func (w *Writer) Commit() error {
-	if w.done {
-		return errors.New("buckets: commit of a writer that is finished")
+// Seal makes the object durable, and not yet visible: what remains for Commit is to give it its name. Nothing may be written after it.
+func (w *Writer) Seal() error {
+	if w.done || w.sealed {
+		return errors.New("buckets: seal of a writer that is finished")
 	}
 	if w.sum != nil {
 		w.o.Checksum = checksum.Sum{Algorithm: checksum.CRC32, Type: checksum.FullObject, Value: checksum.Encode(w.sum.Sum(nil))}
 		w.o.ETag = newID() + "-1"
 		w.o.Parts = w.o.Parts.Add(w.o.Size)
 	}
-	err := w.seal()
+	w.sealed = true
+	if err := w.seal(); err != nil {
+		w.Abort()
+		return err
+	}
+	return nil
+}
+
+// Commit makes the object durable and visible. The Writer is finished whether it succeeds or not.
+func (w *Writer) Commit() error {
+	if w.done {
+		return errors.New("buckets: commit of a writer that is finished")
+	}
+	var err error
+	if !w.sealed {
+		err = w.Seal()
+	}
 	if err == nil {
 		err = w.publish()
 	}

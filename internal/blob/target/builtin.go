@@ -88,6 +88,13 @@ func (w *builtInWriter) Write(p []byte) (int, error) {
 	return w.w.Write(p)
 }
 
+func (w *builtInWriter) Finish() error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	return translate(w.w.Seal())
+}
+
 func (w *builtInWriter) Commit() error {
 	if err := w.ctx.Err(); err != nil {
 		return err
@@ -127,6 +134,13 @@ func (b builtIn) stat(ctx context.Context, account, bucket, key string) (Info, e
 		return Info{}, translate(err)
 	}
 	return infoOf(o), nil
+}
+
+func (b builtIn) remove(ctx context.Context, account, bucket, key string) error {
+	if err := b.mine(ctx, account, bucket); err != nil {
+		return err
+	}
+	return translate(b.s.Delete(ctx, bucket, key))
 }
 
 // abortLeftovers has nothing to do: what a killed process wrote is removed when the buckets are opened.

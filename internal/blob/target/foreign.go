@@ -178,6 +178,15 @@ func (f *foreign) statAt(ctx context.Context, at func(*s3.Options), bucket, key 
 	return Info{}, told(err)
 }
 
+func (f *foreign) remove(ctx context.Context, _, bucket, key string) error {
+	at, err := f.at(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	_, err = f.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}, at)
+	return told(err)
+}
+
 func bare(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
 
 func (f *foreign) abortLeftovers(ctx context.Context, _, bucket, key string) error {

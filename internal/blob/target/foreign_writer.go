@@ -138,6 +138,23 @@ func (w *foreignWriter) why(err error) error {
 	return err
 }
 
+// Finish uploads the rest; also a small object then goes by parts, so that it need not be kept in memory until Commit.
+func (w *foreignWriter) Finish() error {
+	if w.done {
+		return errors.New("export target: finish of a writer that is finished")
+	}
+	if len(w.buf) > 0 {
+		if err := w.send(); err != nil {
+			return err
+		}
+	}
+	if err := w.group.Wait(); err != nil {
+		return err
+	}
+	w.free = sync.Pool{}
+	return nil
+}
+
 func (w *foreignWriter) Commit() error {
 	if w.done {
 		return errors.New("export target: commit of a writer that is finished")

@@ -34,6 +34,9 @@ type Info struct {
 // Writer takes the bytes of one object in order. It is for one goroutine.
 type Writer interface {
 	io.Writer
+	// Finish brings all bytes to their place, so that little is left for Commit to do: of several objects that are to appear together, all are
+	// finished before the first is committed. It need not be called; nothing may be written after it.
+	Finish() error
 	// Commit makes the object durable and visible, whole. ErrExists if the key was taken meanwhile. After any other error it can be there:
 	// Create with the same token tells.
 	Commit() error
@@ -51,6 +54,7 @@ type store interface {
 	create(ctx context.Context, account, bucket, key, token string) (Writer, error)
 	open(ctx context.Context, account, bucket, key string) (io.ReadCloser, Info, error)
 	stat(ctx context.Context, account, bucket, key string) (Info, error)
+	remove(ctx context.Context, account, bucket, key string) error
 	abortLeftovers(ctx context.Context, account, bucket, key string) error
 }
 
@@ -159,6 +163,18 @@ func (t Target) Stat(ctx context.Context, account, bucket, key string) (Info, er
 		return Info{}, fmt.Errorf("look at %s/%s: %w", bucket, key, err)
 	}
 	return info, nil
+}
+
+// Remove takes back an object that was created with the token. One that is not there, or has another token, is fine.
+func (t Target) Remove(ctx context.Context, account, bucket, key, token string) error {
+	have, err := t.store.stat(ctx, account, bucket, key)
+	if err == nil && token != "" && have.Token == token {
+		err = t.store.remove(ctx, account, bucket, key)
+	}
+	if err != nil && !errors.Is(err, ErrNoObject) && !errors.Is(err, ErrNoBucket) {
+		return fmt.Errorf("take back %s/%s: %w", bucket, key, err)
+	}
+	return nil
 }
 
 // AbortLeftovers drops what writers of key that were killed left in the store. No writer of that key may be at work.

@@ -164,6 +164,7 @@ func contract(t *testing.T, to Target, sizes []int) {
 		wantErr(t, err, ErrExists)
 	}
 	largest := sizes[len(sizes)-1]
+	together(t, to, sizes)
 
 	// What was aborted or cancelled is not there.
 	w, err := to.Create(ctx, alice, "exports", "aborted", "")
@@ -242,5 +243,74 @@ func race(t *testing.T, to Target, size int) {
 	defer r.Close()
 	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, bytes.Repeat([]byte{winner}, size)) {
 		t.Errorf("%c won, but %d bytes of %.1q are there, %v", winner, len(got), got, err)
+	}
+}
+
+// together is what becomes of objects that are finished first and committed then, and taken back after all.
+func together(t *testing.T, to Target, sizes []int) {
+	ctx := t.Context()
+	var all []Writer
+	key := func(i int) string { return fmt.Sprintf("together-%d", i) }
+	for i, size := range sizes {
+		w, err := to.Create(ctx, alice, "exports", key(i), "job-3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Abort()
+		if _, err := w.Write(randomBytes(size)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Finish(); err != nil {
+			t.Fatalf("finish %d bytes: %v", size, err)
+		}
+		all = append(all, w)
+	}
+	for i := range sizes {
+		_, err := to.Stat(ctx, alice, "exports", key(i))
+		wantErr(t, err, ErrNoObject)
+	}
+	for i, w := range all {
+		if err := w.Commit(); err != nil {
+			t.Fatalf("commit %d bytes: %v", sizes[i], err)
+		}
+		r, info, err := to.Open(ctx, alice, "exports", key(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		r.Close()
+		if err != nil || !bytes.Equal(got, randomBytes(sizes[i])) || info.Token != "job-3" {
+			t.Errorf("%d bytes came back of %d: %+v, %v", len(got), sizes[i], info, err)
+		}
+	}
+	for _, token := range []string{"", "job-4", "job-3", "job-3"} {
+		if err := to.Remove(ctx, alice, "exports", key(0), token); err != nil {
+			t.Fatal(err)
+		}
+		_, err := to.Stat(ctx, alice, "exports", key(0))
+		if gone := errors.Is(err, ErrNoObject); gone != (token == "job-3") {
+			t.Errorf("taken back by %q: %v", token, err)
+		}
+	}
+	if err := to.Remove(ctx, alice, "no-such-bucket", "k", "job-3"); err != nil {
+		t.Error(err)
+	}
+	w, err := to.Create(ctx, alice, "exports", key(0), "job-3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = w.Write(randomBytes(sizes[len(sizes)-1])); err == nil {
+		err = w.Finish()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Abort() // of what was finished leaves nothing
+	_, err = to.Stat(ctx, alice, "exports", key(0))
+	wantErr(t, err, ErrNoObject)
+	for i := range sizes {
+		if err := to.Remove(ctx, alice, "exports", key(i), "job-3"); err != nil {
+			t.Error(err)
+		}
 	}
 }
