@@ -201,6 +201,9 @@ func (c *Control) retainPrimary(tx *metastore.Tx, d *resource.Deployment) (*reso
 			if err := c.dropNode(tx, n); err != nil {
 				return nil, err
 			}
+			if err := tx.DeleteTags(memberARN(d.Scope, n.Name)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	gone := *d.Cache
