@@ -3,7 +3,8 @@ package worker
 // Steps names every place of this package where a failpoint can end the process: before and after each thing that the bodies
 // do to the world. The crash tests die at each of them.
 var Steps = []string{
-	"create-cache.recorded", "create-cache.created", "create-cache.placed", "create-cache.streaming", "create-cache.written", "create-cache.filled",
+	"create-cache.recorded", "create-cache.created", "create-cache.placed", "create-cache.inspected", "create-cache.streaming", "create-cache.routing",
+	"create-cache.fed", "create-cache.written", "create-cache.filled",
 	"create-cache.started", "create-cache.ready", "create-cache.unlinked", "create-cache.admitted",
 	"modify-cache.saved", "modify-cache.counted", "modify-cache.switched", "modify-cache.started", "modify-cache.upgraded", "modify-cache.limited",
 	"delete-cache.begun", "delete-cache.final-snapshot", "delete-cache.removed",

@@ -1,0 +1,154 @@
+package worker
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/resource"
+	"github.com/keyframe/keyframe/rdb"
+)
+
+// receiver is what data is restored into: the primaries of a new cache.
+type receiver struct {
+	cache     *resource.Cache
+	primaries []*resource.Node
+	slots     []*rdb.SlotSet // of each primary; every slot without cluster mode
+	cluster   bool           // cluster mode: database 0 alone
+	databases uint64
+	binary    engine.Choice
+}
+
+// defaultDatabases is what engines have without a setting.
+const defaultDatabases = 16
+
+func (w *Worker) receiverOf(d *resource.Deployment, primaries []*resource.Node, binary engine.Choice) (*receiver, error) {
+	to := &receiver{cache: d.Cache, primaries: primaries, cluster: d.Layout == nil || d.Layout.ClusterMode, databases: defaultDatabases, binary: binary}
+	all := 0
+	for _, n := range primaries {
+		ranges := n.Slots
+		if !to.cluster {
+			ranges = resource.AllSlots
+		}
+		set := slotSet(ranges)
+		all += set.Len()
+		to.slots = append(to.slots, set)
+	}
+	if all != rdb.Slots {
+		return nil, job.Cancel(fmt.Errorf("the %d shards of the cache have %d slots instead of %d", len(primaries), all, rdb.Slots))
+	}
+	node, err := w.Engines.Node(primaries[0].ID)
+	if err != nil {
+		return nil, err
+	}
+	if n, err := strconv.ParseUint(node.Parameters["databases"], 10, 32); err == nil {
+		to.databases = n
+	}
+	return to, nil
+}
+
+func slotSet(ranges []resource.SlotRange) *rdb.SlotSet {
+	set := new(rdb.SlotSet)
+	for _, r := range ranges {
+		set.Add(r.Start, r.End)
+	}
+	return set
+}
+
+// suits refuses a file with what the cache does not have, and one that its engine cannot read. Alone is database 0, in cluster mode
+// and where records are divided.
+func (to *receiver) suits(sum *rdb.Summary, alone bool) error {
+	for db, keys := range sum.Databases {
+		if keys == 0 {
+			continue
+		}
+		if alone && db != 0 {
+			what := "a cache in cluster mode"
+			switch {
+			case to.cache.Kind == resource.Serverless:
+				what = "a serverless cache"
+			case !to.cluster:
+				what = "a cache restored from several files"
+			}
+			return fmt.Errorf("it holds %d keys in database %d, and %s has only database 0", keys, db, what)
+		}
+		if db >= to.databases {
+			return fmt.Errorf("it holds %d keys in database %d, and the cache has %d databases", keys, db, to.databases)
+		}
+	}
+	if len(sum.Modules) > 0 {
+		return fmt.Errorf("it holds data of the modules %v, which are not installed", sum.Modules)
+	}
+	own := engine.RDBOf(to.binary.Engine, to.binary.Binary.Version)
+	foreign := false
+	for t := firstOfFamily; t < len(sum.Types); t++ {
+		foreign = foreign || sum.Types[t] > 0 && sum.Family != own.Family
+	}
+	if lowest := rdb.MinVersion(sum); lowest > own.Writes || foreign {
+		return cannotRead(to.binary, sum.Version, fmt.Errorf("what it holds needs version %d of the family %s", lowest, sum.Family))
+	}
+	return nil
+}
+
+// reads tells whether the engine takes a file with this header as it is.
+func (to *receiver) reads(sum *rdb.Summary) bool {
+	return engine.CanLoad(to.binary.Engine, to.binary.Binary.Version, sum.Family, sum.Version)
+}
+
+// firstOfFamily is the first RDB type to which the two families give different meanings.
+const firstOfFamily = 22
+
+func cannotRead(binary engine.Choice, version int, why error) error {
+	return fmt.Errorf("%s %s cannot read it: unsupported RDB version %d: %w", binary.Engine, binary.FullVersion, version, why)
+}
+
+// writable is the newest version that package rdb writes and the engine reads.
+func writable(binary engine.Choice) int {
+	own := engine.RDBOf(binary.Engine, binary.Binary.Version)
+	if own.Family == rdb.FamilyValkey {
+		return 80
+	}
+	return min(own.Writes, 12)
+}
+
+// convert copies an RDB, lowering its version when the engine is older than the file and the types in it allow. Slots, if not nil, are
+// those that its keys must be of; a file that must be lowered goes the other way then.
+func convert(source io.Reader, out io.Writer, binary engine.Choice, slots *rdb.SlotSet) (*rdb.Summary, error) {
+	in := bufio.NewReaderSize(source, 256<<10)
+	head, err := in.Peek(rdbHeader)
+	if err != nil {
+		return nil, job.Cancel(fmt.Errorf("the file is not an RDB: it ends after %d bytes", len(head)))
+	}
+	version, err := strconv.Atoi(string(head[len(rdb.FamilyValkey):]))
+	family := rdb.FamilyValkey
+	if string(head[:len(rdb.FamilyRedis)]) == rdb.FamilyRedis {
+		family = rdb.FamilyRedis
+		version, err = strconv.Atoi(string(head[len(rdb.FamilyRedis):]))
+	}
+	if err == nil && !engine.CanLoad(binary.Engine, binary.Binary.Version, family, version) {
+		// Engines of both families read version 11, or what they write if that is less.
+		sum, err := rdb.Lower(in, out, min(writable(binary), 11))
+		if errors.Is(err, rdb.ErrCannotLower) {
+			return nil, job.Cancel(cannotRead(binary, version, err))
+		}
+		if err == nil {
+			_, err = io.Copy(io.Discard, in)
+		}
+		return sum, err
+	}
+	scanner := rdb.NewScanner(in, rdb.Options{Tee: out, Slots: slots})
+	sum, err := scanner.Scan()
+	if err != nil {
+		return nil, err
+	}
+	// The store's verdict on the last part comes with its end. A file from elsewhere may go on; engines ignore that.
+	_, err = io.Copy(io.Discard, scanner.Rest())
+	return sum, err
+}
+
+// rdbHeader is the length of magic and version.
+const rdbHeader = 9
