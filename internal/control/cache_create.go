@@ -110,7 +110,7 @@ func (c *Control) newCache(in CreateCache) (*resource.Cache, error) {
 		Description: in.Description, CreatedAt: c.now(),
 		Engine: family, MajorEngineVersion: binary.Major, FullEngineVersion: binary.FullVersion,
 		Limits: in.Limits, SecurityGroupIDs: in.SecurityGroupIDs, SubnetIDs: in.SubnetIDs,
-		UserGroupID: strings.ToLower(in.UserGroupID), NetworkType: "ipv4",
+		UserGroupID: oldName(in.UserGroupID), NetworkType: "ipv4",
 		SnapshotRetention: retention, DailySnapshotTime: daily, RestoreFrom: in.SnapshotArns,
 	}, nil
 }
@@ -124,8 +124,8 @@ func (c *Control) checkNewCache(tx *metastore.Tx, cache *resource.Cache, source 
 	if !is(err, resource.NotFound) {
 		return err
 	}
-	if cache.UserGroupID != "" {
-		return noUserGroup(cache.UserGroupID)
+	if err := checkUserGroups(tx, cache.Scope, "elasticache", cache.UserGroups(), cache.Engine); err != nil {
+		return err
 	}
 	if err := source.find(tx, cache.Scope); err != nil {
 		return err
@@ -152,11 +152,6 @@ func checkEngine(e resource.Engine) error {
 		return invalid("Engine", "Keyframe does not run serverless memcached yet; the engines valkey and redis are served.")
 	}
 	return invalid("Engine", "%q is not an engine of a serverless cache; the engines valkey and redis are served.", clip(string(e)))
-}
-
-// noUserGroup is the answer to every user group: none can be created yet.
-func noUserGroup(id string) error {
-	return resource.Errorf(resource.NotFound, resource.TypeUserGroup, id, "User group %s not found.", clip(id))
 }
 
 // upgradeable refuses what AWS refuses: from valkey to redis, to memcached or from it, and to an older major version.

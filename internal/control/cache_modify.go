@@ -38,7 +38,9 @@ func (c *Control) ModifyCache(ctx context.Context, in ModifyCache) (*resource.Ca
 			return err
 		}
 		if in.UserGroupID != nil {
-			return noUserGroup(*in.UserGroupID)
+			if err := checkUserGroups(tx, cache.Scope, "elasticache", []string{*in.UserGroupID}, cache.Engine); err != nil {
+				return err
+			}
 		}
 		task := resource.ModifyCacheTask{CacheID: cache.ID}
 		changed := in.apply(cache)
@@ -64,6 +66,11 @@ func (c *Control) ModifyCache(ctx context.Context, in ModifyCache) (*resource.Ca
 		cache.Status = resource.CacheModifying
 		if err := tx.UpdateCache(cache); err != nil {
 			return err
+		}
+		if slices.Contains(changed, "UserGroupId") { // the cache is available again when its clients' accounts are those of the group
+			if _, err := c.spread(tx, []*resource.Cache{cache}); err != nil {
+				return err
+			}
 		}
 		_, err = c.enqueue(tx, resource.TaskModifyCache, cache.ID, task)
 		return err
@@ -119,6 +126,14 @@ func (in *ModifyCache) apply(cache *resource.Cache) (changed []string) {
 		merged := mergeLimits(cache.Limits, *in.Limits)
 		note("CacheUsageLimits", !merged.Equal(cache.Limits))
 		cache.Limits = merged
+	}
+	if in.RemoveUserGroup || in.UserGroupID != nil {
+		group := ""
+		if in.UserGroupID != nil {
+			group = oldName(*in.UserGroupID)
+		}
+		note("UserGroupId", cache.UserGroupID != group)
+		cache.UserGroupID = group
 	}
 	if in.SecurityGroupIDs != nil {
 		note("SecurityGroupIds", !slices.Equal(cache.SecurityGroupIDs, in.SecurityGroupIDs))
