@@ -20,6 +20,9 @@ func (w *Worker) modifyCache(ctx context.Context, r *job.Running, t resource.Mod
 	if err != nil {
 		return done(err)
 	}
+	if cache.Layout != nil {
+		return w.reshape(ctx, r, t)
+	}
 	var nodes []*resource.Node
 	err = w.DB.View(ctx, func(tx *metastore.Tx) (err error) {
 		nodes, err = tx.NodesOf(cache.ID)

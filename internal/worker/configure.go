@@ -1,0 +1,135 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"reflect"
+
+	"github.com/keyframe/keyframe/internal/failpoint"
+	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// errStale says that the records changed while they were carried out.
+var errStale = errors.New("the settings changed meanwhile")
+
+// configureCache brings users, parameters and memory limits of the nodes in line with the records. Nodes that are down have them at
+// their next start.
+func (w *Worker) configureCache(ctx context.Context, r *job.Running, t resource.ConfigureCacheTask) error {
+	for {
+		d, s, err := w.configured(ctx, t.CacheID)
+		if is(err, resource.NotFound) {
+			return nil // the end of a cache settles what was waiting for it
+		}
+		if err != nil {
+			return err
+		}
+		pending, err := w.apply(ctx, d, s)
+		if err != nil {
+			return err
+		}
+		failpoint.Hit("configure-cache.applied")
+		err = r.Close(ctx, func(tx *metastore.Tx) error { return w.inForce(tx, t.CacheID, s, pending) })
+		if !errors.Is(err, errStale) {
+			return err
+		}
+	}
+}
+
+// configured reads a cache and what its nodes shall have.
+func (w *Worker) configured(ctx context.Context, id string) (d *resource.Deployment, s settings, err error) {
+	err = w.DB.View(ctx, func(tx *metastore.Tx) error {
+		cache, err := tx.CacheByID(id)
+		if err != nil {
+			return err
+		}
+		if d, err = tx.Deployment(cache); err != nil {
+			return err
+		}
+		s, err = w.settingsOf(tx, cache)
+		return err
+	})
+	return d, s, err
+}
+
+// apply gives settings to all nodes that exist, and tells whether some take effect only when they start.
+func (w *Worker) apply(ctx context.Context, d *resource.Deployment, s settings) (pending bool, err error) {
+	for _, n := range d.Nodes {
+		if _, err := w.Engines.Node(n.ID); err != nil {
+			continue // not placed yet, or gone
+		}
+		if _, err := w.Engines.Adopt(ctx, n.ID); err != nil {
+			return false, err
+		}
+		if d.Engine != resource.Memcached {
+			if err := w.Engines.SetUsers(ctx, n.ID, s.Users); err != nil {
+				return false, err
+			}
+		}
+		left, err := w.Engines.SetParameters(ctx, n.ID, s.Parameters)
+		if err != nil {
+			return false, err
+		}
+		pending = pending || len(left) > 0
+		if err := w.Engines.SetMaxMemory(ctx, n.ID, s.MaxMemory); err != nil {
+			return false, err
+		}
+	}
+	return pending, nil
+}
+
+// inForce notes in a closing transaction that the nodes have these settings; errStale if they are not those of the records any more.
+func (w *Worker) inForce(tx *metastore.Tx, cacheID string, s settings, pending bool) error {
+	cache, err := tx.CacheByID(cacheID)
+	if is(err, resource.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now, err := w.settingsOf(tx, cache)
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(now.Users, s.Users) || !maps.Equal(now.Parameters, s.Parameters) || now.MaxMemory != s.MaxMemory {
+		return errStale
+	}
+	if err := tx.SettleAccess(cache.Scope, cache.Kind.Service(), cache.ID); err != nil {
+		return err
+	}
+	if cache.Layout == nil {
+		return nil
+	}
+	was := cache.Layout.ParameterStatus
+	cache.Layout.ParameterStatus = resource.ParametersInSync
+	if pending {
+		cache.Layout.ParameterStatus = resource.ParametersPendingReboot
+	}
+	if cache.Layout.ParameterStatus == was {
+		return nil
+	}
+	return tx.UpdateCache(cache)
+}
+
+// configureCacheFailed lets users go on whose change some node did not take.
+func (w *Worker) configureCacheFailed(tx *metastore.Tx, _ job.Job, t resource.ConfigureCacheTask, cause error) error {
+	cache, err := tx.CacheByID(t.CacheID)
+	if is(err, resource.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.SettleAccess(cache.Scope, cache.Kind.Service(), cache.ID); err != nil {
+		return err
+	}
+	if cache.Layout != nil && cache.Layout.ParameterStatus == resource.ParametersApplying {
+		cache.Layout.ParameterStatus = resource.ParametersPendingReboot
+		if err := tx.UpdateCache(cache); err != nil {
+			return err
+		}
+	}
+	return w.tell(tx, cache, "Some nodes of %s will have their new settings only after a restart: %v.", cache.Name, cause)
+}

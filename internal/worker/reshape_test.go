@@ -1,0 +1,303 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/keyframe/keyframe/internal/dataset"
+	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/engine/supervisor"
+	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/kftest"
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// shares are n shards that share the slots evenly.
+func shares(n, replicas int) (all []resource.Shard) {
+	for i := range n {
+		all = append(all, resource.Shard{Name: fmt.Sprintf("%04d", i+1), Replicas: replicas,
+			Slots: []resource.SlotRange{{Start: i * 16384 / n, End: (i+1)*16384/n - 1}}})
+	}
+	return all
+}
+
+// group records a replication group and starts it, past the job that creates one.
+func (h *hall) group(e resource.Engine, cluster bool, shards, replicas int, change ...func(*resource.Cache)) *resource.Deployment {
+	h.t.Helper()
+	choice, err := h.Catalog.Resolve(e, "")
+	h.must(err)
+	c := &resource.Cache{ID: metastore.NewID(time.Now()), Kind: resource.ReplicationGroup, Scope: home, Name: "grp", Status: resource.CacheAvailable, CreatedAt: time.Now(),
+		Engine: e, MajorEngineVersion: choice.Major, FullEngineVersion: choice.FullVersion,
+		Layout: &resource.Layout{NodeType: "cache.r7g.large", EngineVersion: choice.Version, ClusterMode: cluster, Shards: shares(shards, replicas), ParameterGroup: engine.DefaultGroup(choice.Family, cluster)}}
+	for _, f := range change {
+		f(c)
+	}
+	h.must(h.DB.Update(h.t.Context(), func(tx *metastore.Tx) error { return tx.InsertCache(c) }))
+	for _, s := range c.Layout.Shards {
+		for k := range s.Replicas + 1 {
+			h.member(c, s.Name, k+1)
+		}
+	}
+	d := h.look(c.ID)
+	password := engine.RandomSecret()
+	var all []engine.ClusterNode
+	for _, n := range d.Nodes {
+		spec := supervisor.Spec{ID: n.ID, Engine: e, Binary: choice.Binary, Cluster: cluster, Shard: n.Shard, Slots: n.Slots, Password: password, AOF: c.Layout.DurableLog, TLS: c.TLS}
+		if !cluster && !n.Primary {
+			spec.ReplicaOf = d.Primary(n.Shard).Endpoint()
+		}
+		placed, err := h.Engines.Create(h.t.Context(), spec)
+		h.must(err)
+		n.Address, n.Port, n.Host, n.Status = placed.Lease.Address, placed.Lease.Port, h.Host, resource.NodeAvailable
+		h.must(h.DB.Update(h.t.Context(), func(tx *metastore.Tx) error { return tx.UpdateNode(n) }))
+		if cluster {
+			m, err := h.Engines.ClusterNode(n.ID, n.Primary)
+			h.must(err)
+			all = append(all, m)
+		}
+	}
+	for _, n := range d.Nodes {
+		if cluster {
+			h.must(h.Engines.SetCluster(h.t.Context(), n.ID, all))
+		}
+		h.must(h.Engines.Start(h.t.Context(), n.ID))
+		kftest.Guard(h.t, h.Engines.PID(n.ID))
+	}
+	for _, n := range d.Nodes {
+		h.must(h.Engines.WaitReady(kftest.Context(h.t), n.ID, nil))
+	}
+	return h.look(c.ID)
+}
+
+// member records a node that is to be made; the first of a shard is its primary.
+func (h *hall) member(c *resource.Cache, shard string, k int) {
+	h.t.Helper()
+	n := &resource.Node{ID: metastore.NewID(time.Now()), CacheID: c.ID, Shard: shard, Primary: k == 1, Number: "0001", Status: resource.NodeCreating, CreatedAt: time.Now(),
+		Name: fmt.Sprintf("%s-%s-%03d", c.Name, shard, k)}
+	if !c.Layout.ClusterMode {
+		n.Name = fmt.Sprintf("%s-%03d", c.Name, k)
+	}
+	for _, s := range c.Layout.Shards {
+		if s.Name == shard {
+			n.Slots = s.Slots
+		}
+	}
+	h.must(h.DB.Update(h.t.Context(), func(tx *metastore.Tx) error { return tx.InsertNode(c, n) }))
+}
+
+func (h *hall) look(id string) (d *resource.Deployment) {
+	h.t.Helper()
+	h.must(h.DB.View(h.t.Context(), func(tx *metastore.Tx) error {
+		c, err := tx.CacheByID(id)
+		if err == nil {
+			d, err = tx.Deployment(c)
+		}
+		return err
+	}))
+	return d
+}
+
+// reshape runs the job after a change of the records.
+func (h *hall) reshape(id string, t resource.ModifyCacheTask, change func(tx *metastore.Tx, d *resource.Deployment) error) *resource.Deployment {
+	h.t.Helper()
+	t.CacheID = id
+	j := h.do(resource.TaskModifyCache, id, t, func(tx *metastore.Tx) error {
+		c, err := tx.CacheByID(id)
+		if err != nil {
+			return err
+		}
+		d, err := tx.Deployment(c)
+		if err != nil {
+			return err
+		}
+		c.Status = resource.CacheModifying
+		if err := change(tx, d); err != nil {
+			return err
+		}
+		return tx.UpdateCache(c)
+	})
+	d := h.look(id)
+	if j.State != job.StateCompleted || d.Status != resource.CacheAvailable {
+		h.t.Fatalf("the job is %s (%s), the cache %s", j.State, j.LastError, d.Status)
+	}
+	for _, n := range d.Nodes {
+		kftest.Guard(h.t, h.Engines.PID(n.ID))
+		if n.Status != resource.NodeAvailable {
+			h.t.Errorf("node %s is %s", n.Name, n.Status)
+		}
+	}
+	return d
+}
+
+// scale gives a cluster n shards.
+func (h *hall) scale(id string, n, replicas int) *resource.Deployment {
+	h.t.Helper()
+	return h.reshape(id, resource.ModifyCacheTask{}, func(tx *metastore.Tx, d *resource.Deployment) error {
+		d.Layout.Shards = shares(n, replicas)
+		for _, s := range d.Layout.Shards {
+			for k := len(d.Of(s.Name)); k <= replicas; k++ {
+				node := &resource.Node{ID: metastore.NewID(time.Now()), CacheID: id, Shard: s.Name, Primary: k == 0, Slots: s.Slots, Number: "0001", Status: resource.NodeCreating,
+					Name: fmt.Sprintf("grp-%s-%03d", s.Name, k+1)}
+				if err := tx.InsertNode(d.Cache, node); err != nil {
+					return err
+				}
+			}
+		}
+		for _, node := range d.Nodes {
+			of := d.Of(node.Shard)
+			stays := slices.ContainsFunc(d.Layout.Shards, func(s resource.Shard) bool { return s.Name == node.Shard })
+			if stays && slices.Index(of, node) <= replicas {
+				continue
+			}
+			node.Status = resource.NodeDeleting
+			if err := tx.UpdateNode(node); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (h *hall) server(d *resource.Deployment, n *resource.Node) dataset.Server {
+	h.t.Helper()
+	node, err := h.Engines.Node(n.ID)
+	h.must(err)
+	tls, err := h.Engines.ClientTLS(n.ID)
+	h.must(err)
+	return dataset.Server{Address: fmt.Sprintf("%s:%d", n.Address, n.Port), User: engine.AdminUser, Password: node.Password, TLS: tls}
+}
+
+// digest is what a cluster holds, and checks that its slots are where the records say.
+func (h *hall) digest(d *resource.Deployment) (sum dataset.Digest) {
+	h.t.Helper()
+	all, err := dataset.ClusterAt(h.t.Context(), h.server(d, d.Nodes[0]))
+	h.must(err)
+	if len(all) != len(d.Layout.Shards) {
+		h.t.Errorf("the cluster has %d primaries and the layout %d shards", len(all), len(d.Layout.Shards))
+	}
+	for i, p := range all {
+		if i < len(d.Layout.Shards) && !slices.Equal(p.Slots, d.Layout.Shards[i].Slots) {
+			h.t.Errorf("shard %s has the slots %v and shall have %v", d.Layout.Shards[i].Name, p.Slots, d.Layout.Shards[i].Slots)
+		}
+		one, err := dataset.DigestOf(h.t.Context(), p.Server, time.Time{})
+		h.must(err)
+		sum = sum.Plus(one)
+	}
+	return sum
+}
+
+// load writes and reads through a cluster client until stop. Every write that was acknowledged must be read back.
+type load struct {
+	client *redis.ClusterClient
+	quit   atomic.Bool
+	wg     sync.WaitGroup
+	writes atomic.Int64
+	mu     sync.Mutex
+	errs   []error
+}
+
+func (h *hall) load(d *resource.Deployment, workers int) *load {
+	h.t.Helper()
+	l := &load{client: redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{fmt.Sprintf("%s:%d", d.Nodes[0].Address, d.Nodes[0].Port)}})}
+	begun := make(chan struct{}, workers)
+	for i := range workers {
+		l.wg.Go(func() {
+			ctx := context.Background()
+			count := make([]int64, 500)
+			for n := 0; !l.quit.Load(); n++ {
+				k := n % len(count)
+				key := fmt.Sprintf("load:%d:%d", i, k)
+				got, err := l.client.Incr(ctx, key).Result()
+				if err != nil {
+					l.fail(fmt.Errorf("INCR %s: %w", key, err))
+					return
+				}
+				if count[k]++; got != count[k] {
+					l.fail(fmt.Errorf("%s is %d after %d increments", key, got, count[k]))
+					return
+				}
+				l.writes.Add(1)
+				if n == 50 {
+					begun <- struct{}{}
+				}
+			}
+			for k, want := range count {
+				if want == 0 {
+					continue
+				}
+				if got, err := l.client.Get(ctx, fmt.Sprintf("load:%d:%d", i, k)).Result(); err != nil || got != strconv.FormatInt(want, 10) {
+					l.fail(fmt.Errorf("load:%d:%d is %q, %w after %d increments", i, k, got, err, want))
+				}
+			}
+		})
+	}
+	for range workers {
+		kftest.Receive(h.t, "the first writes", begun)
+	}
+	return l
+}
+
+func (l *load) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.errs = append(l.errs, err)
+}
+
+// stop ends the load, looks for what was lost, and removes its keys.
+func (l *load) stop(h *hall) {
+	h.t.Helper()
+	l.quit.Store(true)
+	l.wg.Wait()
+	for _, err := range l.errs {
+		h.t.Error(err)
+	}
+	h.must(l.client.ForEachMaster(h.t.Context(), func(ctx context.Context, c *redis.Client) error {
+		iter := c.Scan(ctx, 0, "load:*", 1000).Iterator()
+		for iter.Next(ctx) {
+			if err := c.Del(ctx, iter.Val()).Err(); err != nil {
+				return err
+			}
+		}
+		return iter.Err()
+	}))
+	l.client.Close()
+}
+
+// A cluster grows and shrinks under writers who notice nothing, and every key stays.
+func TestReshard(t *testing.T) {
+	t.Parallel()
+	for _, e := range []resource.Engine{engine.Valkey, engine.Redis} {
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			h := newHall(t)
+			d := h.group(e, true, 3, 0)
+			all, err := dataset.ClusterAt(t.Context(), h.server(d, d.Nodes[0]))
+			h.must(err)
+			_, err = all.Fill(t.Context(), dataset.Spec{Keys: 20_000, Seed: 1, Functions: true, TTLShare: -1})
+			h.must(err)
+			before := h.digest(d)
+			for _, n := range []int{5, 2} {
+				l := h.load(d, 2)
+				began := time.Now()
+				d = h.scale(d.ID, n, 0)
+				t.Logf("to %d shards in %v beside %d writes", n, time.Since(began), l.writes.Load())
+				l.stop(h)
+				if after := h.digest(d); after != before {
+					t.Errorf("%d shards hold %v, before %v", n, after, before)
+				}
+				if len(d.Nodes) != n {
+					t.Errorf("%d nodes are on record", len(d.Nodes))
+				}
+			}
+		})
+	}
+}
