@@ -115,7 +115,7 @@ func freeze(tx *metastore.Tx, s *resource.Snapshot, cache *resource.Cache, membe
 			node = d.Member(member)
 		}
 		if node != nil {
-			data.Node, data.NodeCreatedAt = node.Name, node.CreatedAt
+			data.Node, data.NodeCreatedAt, data.NodeZone = node.Name, node.CreatedAt, node.Zone
 		}
 		for _, n := range d.Of(shard.Name) {
 			if n.Primary {

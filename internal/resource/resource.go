@@ -221,6 +221,7 @@ type ShardData struct {
 	Shard         Shard
 	Node          string    // name of the member that it is taken from
 	NodeCreatedAt time.Time // of that member
+	NodeZone      string    // of that member
 	Zone          string    // of the primary
 	ReplicaZones  []string  `json:",omitempty"`
 	Bytes         int64     // of RDB; 0 until available

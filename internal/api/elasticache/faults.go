@@ -1,6 +1,7 @@
 package elasticache
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/keyframe/keyframe/internal/api/ecapi"
@@ -15,24 +16,35 @@ var byType = map[resource.ErrorKind]map[resource.Type]*wire.Fault{
 		resource.TypeCluster: ecapi.CacheClusterNotFoundFault, resource.TypeReplicationGroup: ecapi.ReplicationGroupNotFoundFault,
 		resource.TypeNodeSnapshot: ecapi.SnapshotNotFoundFault, resource.TypeParameterGroup: ecapi.CacheParameterGroupNotFoundFault,
 		resource.TypeSubnetGroup: ecapi.CacheSubnetGroupNotFoundFault, resource.TypeSecurityGroup: ecapi.CacheSecurityGroupNotFoundFault,
-		resource.TypeUser: ecapi.UserNotFoundFault, resource.TypeUserGroup: ecapi.UserGroupNotFoundFault,
-		resource.TypeReservedNode: ecapi.ReservedCacheNodeNotFoundFault,
-		resource.TypeShard:        ecapi.NodeGroupNotFoundFault,
+		resource.TypeUser: ecapi.UserNotFoundFault, resource.TypeUserGroup: ecapi.UserGroupNotFoundFault, resource.TypeDefaultUser: ecapi.DefaultUserRequired,
+		resource.TypeReservedNode: ecapi.ReservedCacheNodeNotFoundFault, resource.TypeReservedOffering: ecapi.ReservedCacheNodesOfferingNotFoundFault,
+		resource.TypeServiceUpdate: ecapi.ServiceUpdateNotFoundFault, resource.TypeGlobalGroup: ecapi.GlobalReplicationGroupNotFoundFault,
+		resource.TypeShard: ecapi.NodeGroupNotFoundFault,
 	},
+	resource.InvalidValue: {resource.TypeSubnet: ecapi.InvalidSubnet},
 	resource.AlreadyExists: {
+		resource.TypeUser: ecapi.UserAlreadyExistsFault, resource.TypeUserGroup: ecapi.UserGroupAlreadyExistsFault, resource.TypeUserName: ecapi.DuplicateUserNameFault,
+		resource.TypeParameterGroup: ecapi.CacheParameterGroupAlreadyExistsFault, resource.TypeSubnetGroup: ecapi.CacheSubnetGroupAlreadyExistsFault,
 		resource.TypeCache: ecapi.ServerlessCacheAlreadyExistsFault, resource.TypeSnapshot: ecapi.ServerlessCacheSnapshotAlreadyExistsFault,
 		resource.TypeCluster: ecapi.CacheClusterAlreadyExistsFault, resource.TypeReplicationGroup: ecapi.ReplicationGroupAlreadyExistsFault,
+		resource.TypeNodeSnapshot: ecapi.SnapshotAlreadyExistsFault,
 	},
 	resource.InvalidState: {
+		resource.TypeParameterGroup: ecapi.InvalidCacheParameterGroupStateFault, resource.TypeSubnetGroup: ecapi.CacheSubnetGroupInUse,
 		resource.TypeCache: ecapi.InvalidServerlessCacheStateFault, resource.TypeSnapshot: ecapi.InvalidServerlessCacheSnapshotStateFault,
-		resource.TypeUserGroup: ecapi.InvalidUserGroupStateFault,
-		resource.TypeCluster:   ecapi.InvalidCacheClusterStateFault, resource.TypeReplicationGroup: ecapi.InvalidReplicationGroupStateFault,
+		resource.TypeUser: ecapi.InvalidUserStateFault, resource.TypeUserGroup: ecapi.InvalidUserGroupStateFault, resource.TypeDefaultUser: ecapi.DefaultUserAssociatedToUserGroupFault,
+		resource.TypeCluster: ecapi.InvalidCacheClusterStateFault, resource.TypeReplicationGroup: ecapi.InvalidReplicationGroupStateFault,
+		resource.TypeNodeSnapshot: ecapi.InvalidSnapshotStateFault,
 	},
-	resource.Unsupported: {resource.TypeShard: ecapi.TestFailoverNotAvailableFault},
+	resource.Unsupported: {resource.TypeShard: ecapi.TestFailoverNotAvailableFault, resource.TypeNodeSnapshot: ecapi.SnapshotFeatureNotSupportedFault},
 	resource.QuotaExceeded: {
-		resource.TypeShard: ecapi.NodeGroupsPerReplicationGroupQuotaExceededFault, resource.TypeNode: ecapi.NodeQuotaForCustomerExceededFault,
+		resource.TypeUser: ecapi.UserQuotaExceededFault, resource.TypeUserGroup: ecapi.UserGroupQuotaExceededFault,
+		resource.TypeParameterGroup: ecapi.CacheParameterGroupQuotaExceededFault, resource.TypeSubnetGroup: ecapi.CacheSubnetGroupQuotaExceededFault,
+		resource.TypeSubnet: ecapi.CacheSubnetQuotaExceededFault,
+		resource.TypeShard:  ecapi.NodeGroupsPerReplicationGroupQuotaExceededFault, resource.TypeNode: ecapi.NodeQuotaForCustomerExceededFault,
 		resource.TypeNodeOfCluster: ecapi.NodeQuotaForClusterExceededFault,
 		resource.TypeCache:         ecapi.ServerlessCacheQuotaForCustomerExceededFault, resource.TypeSnapshot: ecapi.ServerlessCacheSnapshotQuotaExceededFault,
+		resource.TypeNodeSnapshot: ecapi.SnapshotQuotaExceededFault,
 	},
 }
 
@@ -52,8 +64,9 @@ var byKind = map[resource.ErrorKind]*wire.Fault{
 	resource.NoOperation:        ecapi.NoOperationFault,
 }
 
-// fault translates what the control plane and the codec return. AccessDenied is the gateway's own.
-func fault(_ *wire.Operation, err error) *wire.FaultError {
+// fault translates what the control plane and the codec return. Of the faults that fit it takes the first that the operation declares: for
+// others clients have no type. AccessDenied is the gateway's own.
+func fault(op *wire.Operation, err error) *wire.FaultError {
 	var bad *wire.ValidationError
 	if errors.As(err, &bad) {
 		return ecapi.InvalidParameterValueException.New(bad.Error())
@@ -62,12 +75,14 @@ func fault(_ *wire.Operation, err error) *wire.FaultError {
 	if !errors.As(err, &e) {
 		return nil
 	}
-	f := byType[e.Kind][e.Type]
-	if f == nil {
-		f = byKind[e.Kind]
-	}
-	if f == nil {
+	narrow, wide := byType[e.Kind][e.Type], byKind[e.Kind]
+	if narrow == nil && wide == nil {
 		return nil
 	}
-	return f.New(err.Error())
+	for _, f := range []*wire.Fault{narrow, wide, ecapi.InvalidParameterValueException} {
+		if f != nil && (op == nil || op.Declares(f)) {
+			return f.New(err.Error())
+		}
+	}
+	return cmp.Or(narrow, wide).New(err.Error())
 }

@@ -1,6 +1,7 @@
 package memorydb
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/keyframe/keyframe/internal/api/mdbapi"
@@ -13,23 +14,27 @@ var byType = map[resource.ErrorKind]map[resource.Type]*wire.Fault{
 	resource.NotFound: {
 		resource.TypeCluster: mdbapi.ClusterNotFoundFault, resource.TypeNodeSnapshot: mdbapi.SnapshotNotFoundFault,
 		resource.TypeParameterGroup: mdbapi.ParameterGroupNotFoundFault, resource.TypeSubnetGroup: mdbapi.SubnetGroupNotFoundFault,
-		resource.TypeUser: mdbapi.UserNotFoundFault, resource.TypeUserGroup: mdbapi.ACLNotFoundFault,
-		resource.TypeReservedNode: mdbapi.ReservedNodeNotFoundFault,
-		resource.TypeShard:        mdbapi.ShardNotFoundFault,
+		resource.TypeUser: mdbapi.UserNotFoundFault, resource.TypeUserGroup: mdbapi.ACLNotFoundFault, resource.TypeDefaultUser: mdbapi.DefaultUserRequired,
+		resource.TypeReservedNode: mdbapi.ReservedNodeNotFoundFault, resource.TypeReservedOffering: mdbapi.ReservedNodesOfferingNotFoundFault,
+		resource.TypeServiceUpdate: mdbapi.ServiceUpdateNotFoundFault, resource.TypeMultiRegion: mdbapi.MultiRegionClusterNotFoundFault,
+		resource.TypeMultiRegionGroup: mdbapi.MultiRegionParameterGroupNotFoundFault,
+		resource.TypeShard:            mdbapi.ShardNotFoundFault,
 	},
 	resource.AlreadyExists: {
 		resource.TypeCluster: mdbapi.ClusterAlreadyExistsFault, resource.TypeNodeSnapshot: mdbapi.SnapshotAlreadyExistsFault,
 		resource.TypeParameterGroup: mdbapi.ParameterGroupAlreadyExistsFault, resource.TypeSubnetGroup: mdbapi.SubnetGroupAlreadyExistsFault,
-		resource.TypeUser: mdbapi.UserAlreadyExistsFault, resource.TypeUserGroup: mdbapi.ACLAlreadyExistsFault,
+		resource.TypeUser: mdbapi.UserAlreadyExistsFault, resource.TypeUserGroup: mdbapi.ACLAlreadyExistsFault, resource.TypeUserName: mdbapi.DuplicateUserNameFault,
 	},
 	resource.InvalidState: {
 		resource.TypeCluster: mdbapi.InvalidClusterStateFault, resource.TypeNodeSnapshot: mdbapi.InvalidSnapshotStateFault,
 		resource.TypeParameterGroup: mdbapi.InvalidParameterGroupStateFault, resource.TypeSubnetGroup: mdbapi.SubnetGroupInUseFault,
 		resource.TypeUser: mdbapi.InvalidUserStateFault, resource.TypeUserGroup: mdbapi.InvalidACLStateFault,
 	},
-	resource.Unsupported: {resource.TypeShard: mdbapi.TestFailoverNotAvailableFault},
+	resource.Unsupported:  {resource.TypeShard: mdbapi.TestFailoverNotAvailableFault},
+	resource.InvalidValue: {resource.TypeSubnet: mdbapi.InvalidSubnet},
 	resource.QuotaExceeded: {
-		resource.TypeShard: mdbapi.ShardsPerClusterQuotaExceededFault, resource.TypeNode: mdbapi.NodeQuotaForCustomerExceededFault,
+		resource.TypeSubnet: mdbapi.SubnetQuotaExceededFault,
+		resource.TypeShard:  mdbapi.ShardsPerClusterQuotaExceededFault, resource.TypeNode: mdbapi.NodeQuotaForCustomerExceededFault,
 		resource.TypeNodeOfCluster: mdbapi.NodeQuotaForClusterExceededFault,
 		resource.TypeCluster:       mdbapi.ClusterQuotaForCustomerExceededFault, resource.TypeNodeSnapshot: mdbapi.SnapshotQuotaExceededFault,
 		resource.TypeParameterGroup: mdbapi.ParameterGroupQuotaExceededFault, resource.TypeSubnetGroup: mdbapi.SubnetGroupQuotaExceededFault,
@@ -53,7 +58,8 @@ var byKind = map[resource.ErrorKind]*wire.Fault{
 	resource.NoOperation:        mdbapi.NoOperationFault,
 }
 
-// fault translates what the control plane and the codec return. AccessDenied is the gateway's own.
+// fault translates what the control plane and the codec return. Of the faults that fit it takes the first that the operation declares: for
+// others clients have no type. AccessDenied is the gateway's own.
 func fault(op *wire.Operation, err error) *wire.FaultError {
 	var bad *wire.ValidationError
 	if errors.As(err, &bad) {
@@ -63,12 +69,14 @@ func fault(op *wire.Operation, err error) *wire.FaultError {
 	if !errors.As(err, &e) {
 		return nil
 	}
-	f := byType[e.Kind][e.Type]
-	if f == nil {
-		f = byKind[e.Kind]
-	}
-	if f == nil {
+	narrow, wide := byType[e.Kind][e.Type], byKind[e.Kind]
+	if narrow == nil && wide == nil {
 		return nil
 	}
-	return f.New(err.Error())
+	for _, f := range []*wire.Fault{narrow, wide, mdbapi.InvalidParameterValueException} {
+		if f != nil && (op == nil || op.Declares(f)) {
+			return f.New(err.Error())
+		}
+	}
+	return cmp.Or(narrow, wide).New(err.Error())
 }
