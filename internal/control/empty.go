@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/resource"
@@ -21,6 +22,7 @@ type Nothing struct {
 	Duration string // 1 or 3 years, or as many seconds
 	Offering string // offering type
 	Engine   string
+	From, To *time.Time
 }
 
 // things are the words for what does not exist.
@@ -51,6 +53,9 @@ func (c *Control) Nothing(_ context.Context, in Nothing) error {
 	}
 	if in.Engine != "" && !slices.Contains(engine.Engines(), resource.Engine(strings.ToLower(in.Engine))) {
 		return invalid("Engine", "%q is not an engine.", clip(in.Engine))
+	}
+	if in.From != nil && in.To != nil && in.From.After(*in.To) {
+		return conflicting("StartTime must not be after EndTime.")
 	}
 	if in.Name != "" {
 		return resource.Errorf(resource.NotFound, in.Type, in.Name, "%s %s not found.", things[in.Type], clip(in.Name))

@@ -131,11 +131,14 @@ func Decisions() []coverage.Op {
 	served := New(nil).Routes()
 	var all []coverage.Op
 	for _, op := range mdbapi.Service.Operations {
-		if slices.Contains(served, op.Name) {
+		switch {
+		case !slices.Contains(served, op.Name):
+			all = append(all, decide(op))
+		case emptyByNature[op.Name] != "":
+			all = append(all, coverage.Op{Name: op.Name, Status: coverage.Empty, Reason: emptyByNature[op.Name]})
+		default:
 			all = append(all, coverage.Op{Name: op.Name, Status: coverage.Served})
-			continue
 		}
-		all = append(all, decide(op))
 	}
 	return all
 }
