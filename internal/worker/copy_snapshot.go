@@ -38,11 +38,11 @@ func (w *Worker) copySnapshot(ctx context.Context, r *job.Running, t resource.Co
 		if err != nil {
 			return done(err)
 		}
-		s.Status, s.CreatedAt, s.CaptureID, s.Bytes, s.Keys = resource.SnapshotAvailable, m.CapturedAt, m.CaptureID, m.Bytes(), m.Keys()
+		completed(s, m)
 		if err := tx.UpdateSnapshot(s); err != nil {
 			return err
 		}
-		return w.tell(tx, s, "Snapshot %s created for cache %s.", s.Name, s.Source.Name)
+		return w.tellTaken(tx, s, m)
 	})
 }
 
@@ -85,5 +85,5 @@ func (w *Worker) copySnapshotFailed(tx *metastore.Tx, j job.Job, t resource.Copy
 	if source, err := tx.SnapshotByID(t.SourceID); err == nil {
 		name = source.Name
 	}
-	return w.tell(tx, s, "Failed to copy snapshot %s. Could not copy snapshot '%s' to snapshot '%s' because %v.", name, name, s.Name, cause)
+	return w.tellSnapshot(tx, s, "Failed to copy snapshot %s. Could not copy snapshot '%s' to snapshot '%s' because %v.", name, name, s.Name, cause)
 }

@@ -40,7 +40,7 @@ func (w *Worker) deleteSnapshot(ctx context.Context, r *job.Running, t resource.
 		if err := tx.DeleteSnapshot(s.ID); err != nil {
 			return err
 		}
-		return w.tell(tx, s, "Snapshot %s is deleted.", s.Name)
+		return w.tellSnapshot(tx, s, "Snapshot %s is deleted.", s.Name)
 	})
 }
 
@@ -74,5 +74,5 @@ func (w *Worker) deleteSnapshotFailed(tx *metastore.Tx, _ job.Job, t resource.Sn
 	if err := tx.UpdateSnapshot(s); err != nil {
 		return err
 	}
-	return w.tell(tx, s, "Failed to delete snapshot %s: %v.", s.Name, cause)
+	return w.tellSnapshot(tx, s, "Failed to delete snapshot %s: %v.", s.Name, cause)
 }

@@ -34,6 +34,7 @@ type hall struct {
 	t     *testing.T
 	store *fault.Bucket
 	key   string // ARN
+	box   *buckets.Service
 }
 
 func newHall(t *testing.T, change ...func(*Options)) *hall {
@@ -49,6 +50,7 @@ func newHall(t *testing.T, change ...func(*Options)) *hall {
 	h.must(err)
 	box, err := buckets.Open(filepath.Join(dir, "buckets"))
 	h.must(err)
+	h.box = box
 	files, err := disk.Open(filepath.Join(dir, "store"))
 	h.must(err)
 	t.Cleanup(func() { files.Close() })

@@ -3,17 +3,19 @@ package worker
 // Steps names every place of this package where a failpoint can end the process: before and after each thing that the bodies
 // do to the world. The crash tests die at each of them.
 var Steps = []string{
-	"create-cache.recorded", "create-cache.created", "create-cache.placed", "create-cache.inspected", "create-cache.streaming", "create-cache.routing",
+	"create-cache.recorded", "create-cache.created", "create-cache.placed", "create-cache.founded", "create-cache.inspected", "create-cache.streaming", "create-cache.routing",
 	"create-cache.fed", "create-cache.written", "create-cache.filled",
-	"create-cache.started", "create-cache.ready", "create-cache.unlinked", "create-cache.admitted",
+	"create-cache.started", "create-cache.ready", "create-cache.logged", "create-cache.unlinked", "create-cache.admitted", "create-cache.replicated",
 	"modify-cache.saved", "modify-cache.counted", "modify-cache.switched", "modify-cache.started", "modify-cache.upgraded", "modify-cache.limited",
 	"reshape.placed", "reshape.started", "reshape.joined", "reshape.followed", "reshape.importing", "reshape.migrating", "reshape.emptied", "reshape.taken",
 	"reshape.given", "reshape.forgotten", "reshape.removed", "reshape.settled",
 	"configure-cache.applied",
 	"delete-cache.begun", "delete-cache.final-snapshot", "delete-cache.removed",
 	"recover-node.counted", "recover-node.started", "recover-node.ready",
+	"heal.fenced", "heal.promoted", "heal.recorded", "heal.counted", "heal.led", "heal.joined",
+	"failover.begun", "failover.switched", "failover.recorded",
 	"create-snapshot.begun", "create-snapshot.cut", "create-snapshot.captured", "create-snapshot.manifest",
 	"copy-snapshot.begun", "copy-snapshot.manifest",
-	"export-snapshot.begun", "export-snapshot.written", "export-snapshot.committed",
+	"export-snapshot.begun", "export-snapshot.written", "export-snapshot.finished", "export-snapshot.committed",
 	"delete-snapshot.begun", "delete-snapshot.manifest", "delete-snapshot.parts",
 }
