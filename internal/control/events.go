@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/metastore"
@@ -19,21 +21,45 @@ type DescribeEvents struct {
 	Type     string
 	From, To *time.Time
 	Minutes  *int // length of the period; 60 when neither it nor From is given
-	Most     *int // 20 to 100
+	Most     *int // 20 to 100, in MemoryDB from 1
 	Marker   string
 }
 
+// mostEvents bounds a page.
+const mostEvents = 100
+
+// eventWords are the names that a service gives to the parameters, and the types of sources that it knows.
+type eventWords struct {
+	source, most, marker string
+	least                int
+	types                []string
+}
+
+var (
+	ecWords = eventWords{source: "SourceIdentifier", most: "MaxRecords", marker: "Marker", least: 20, types: []string{"cache-cluster", "cache-parameter-group",
+		"cache-security-group", "cache-subnet-group", "replication-group", "serverless-cache", "serverless-cache-snapshot", "user", "user-group"}}
+	mdbWords = eventWords{source: "SourceName", most: "MaxResults", marker: "NextToken", least: 1,
+		types: []string{"node", "parameter-group", "subnet-group", "cluster", "user", "acl"}}
+)
+
 // DescribeEvents lists events, newest first.
 func (c *Control) DescribeEvents(ctx context.Context, in DescribeEvents) (events []resource.Event, marker string, err error) {
-	if in.Source != "" && in.Type == "" {
-		return nil, "", conflicting("SourceType must be given when SourceIdentifier is.")
+	words := ecWords
+	if in.Service == "memorydb" {
+		words = mdbWords
 	}
-	most := 100
+	if in.Source != "" && in.Type == "" {
+		return nil, "", conflicting("SourceType must be given when %s is.", words.source)
+	}
+	if in.Type != "" && !slices.Contains(words.types, in.Type) {
+		return nil, "", invalid("SourceType", "SourceType must be one of %s; %q was given.", strings.Join(words.types, ", "), clip(in.Type))
+	}
+	most := mostEvents
 	if in.Most != nil {
 		most = *in.Most
 	}
-	if most < 20 || most > 100 {
-		return nil, "", invalid("MaxRecords", "MaxRecords must be between 20 and 100; %d was given.", most)
+	if most < words.least || most > mostEvents {
+		return nil, "", invalid(words.most, "%s must be between %d and %d; %d was given.", words.most, words.least, mostEvents, most)
 	}
 	from, to, err := in.period(c.now())
 	if err != nil {
@@ -42,7 +68,7 @@ func (c *Control) DescribeEvents(ctx context.Context, in DescribeEvents) (events
 	f := metastore.EventFilter{Scope: in.Scope, Service: in.Service, SourceType: in.Type, SourceID: oldName(in.Source), From: from, To: to, Limit: most}
 	if in.Marker != "" {
 		if f.Before, _, err = (Page{Token: in.Marker}).start(1); err != nil {
-			return nil, "", invalid("Marker", "The Marker is not one that this service gave out.")
+			return nil, "", invalid(words.marker, "The %s is not one that this service gave out.", words.marker)
 		}
 	}
 	var next string
