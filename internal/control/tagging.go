@@ -176,14 +176,11 @@ func taggedParameters(tx *metastore.Tx, scope resource.Scope, service, name stri
 }
 
 func taggedSubnets(tx *metastore.Tx, scope resource.Scope, service, name string) (tagged, error) {
-	g, err := tx.SubnetGroup(scope, service, name)
-	if is(err, resource.NotFound) {
-		return tagged{}, resource.Errorf(resource.NotFound, resource.TypeSubnetGroup, name, "Subnet group %s not found.", clip(name))
-	}
+	g, err := findSubnetGroup(tx, scope, service, name)
 	if err != nil {
 		return tagged{}, err
 	}
-	return tagged{arn: g.ARN()}, nil
+	return tagged{arn: g.ARN(), builtIn: g.CreatedAt.IsZero()}, nil
 }
 
 func taggedUser(tx *metastore.Tx, scope resource.Scope, service, name string) (tagged, error) {

@@ -114,6 +114,9 @@ func nodeSnapshotOut(s *resource.Snapshot, layout bool) *ecapi.Snapshot {
 		out.PreferredMaintenanceWindow, out.SnapshotWindow = shown(l.MaintenanceWindow), shown(l.SnapshotWindow)
 		out.TopicArn, out.CacheParameterGroupName, out.CacheSubnetGroupName = shown(l.Topic), shown(l.ParameterGroup), shown(l.SubnetGroup)
 		out.AutoMinorVersionUpgrade = &l.AutoMinorUpgrade
+		if l.SubnetGroup != "" {
+			out.VpcId = ptr(control.VPC(s.Scope))
+		}
 	}
 	if s.Kind == resource.ReplicationGroup {
 		out.ReplicationGroupId, out.ReplicationGroupDescription = &source.Name, shown(source.Description)

@@ -103,6 +103,9 @@ func snapshotOut(s *resource.Snapshot, shards bool) *mdbapi.Snapshot {
 		from.NodeType, from.EngineVersion, from.Port = &l.NodeType, ptr(shortVersion(l.EngineVersion)), ptr(int32(l.Port))
 		from.MaintenanceWindow, from.SnapshotWindow, from.TopicArn = shown(l.MaintenanceWindow), shown(l.SnapshotWindow), shown(l.Topic)
 		from.ParameterGroupName, from.SubnetGroupName = shown(l.ParameterGroup), shown(l.SubnetGroup)
+		if l.SubnetGroup != "" {
+			from.VpcId = ptr(control.VPC(s.Scope))
+		}
 	}
 	if shards {
 		for i := range s.Shards {
