@@ -12,6 +12,7 @@ import (
 func (a *App) startTicks(ctx context.Context) {
 	ctx, a.stopTicks = context.WithCancel(context.WithoutCancel(ctx))
 	a.every(ctx, time.Minute, "schedule", a.control.Schedule)
+	a.every(ctx, 5*time.Second, "watch", a.worker.Watch)
 	a.every(ctx, a.Config.SweepEvery, "sweep", a.worker.Sweep)
 	a.every(ctx, time.Hour, "prune", a.prune)
 }

@@ -15,8 +15,7 @@ const (
 	TaskRebootNodes    = "reboot-nodes"
 )
 
-// CreateCacheTask starts a cache that is in the state creating, empty or filled from one source. A node among its records that is
-// available runs already: it was a standalone cache cluster and becomes the primary of a new group, with its data.
+// CreateCacheTask starts a cache that is in the state creating, empty or filled from one source.
 type CreateCacheTask struct {
 	CacheID    string
 	SnapshotID string     `json:",omitempty"` // restore from this snapshot
@@ -54,10 +53,6 @@ type RebootNodesTask struct {
 type DeleteCacheTask struct {
 	CacheID         string
 	FinalSnapshotID string `json:",omitempty"`
-
-	// RetainAs is the ID of a standalone cache cluster in the state creating, which takes over the primary of the replication group that is
-	// deleted, and becomes available with it. Its name is the member's. Only of a group without cluster mode.
-	RetainAs string `json:",omitempty"`
 }
 
 // RecoverNodeTask restarts a node whose process died.

@@ -3,6 +3,9 @@ package worker
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/keyframe/keyframe/internal/failpoint"
 	"github.com/keyframe/keyframe/internal/job"
@@ -19,6 +22,12 @@ func (w *Worker) deleteCache(ctx context.Context, r *job.Running, t resource.Del
 	}
 	failpoint.Hit("delete-cache.begun")
 	if t.FinalSnapshotID != "" {
+		if cache.Layout != nil {
+			// The job that would replace a primary that died waits for this one.
+			if _, err := w.heal(ctx, r, cache.ID, resource.CacheDeleting); err != nil {
+				return done(err)
+			}
+		}
 		if err := done(w.takeSnapshot(ctx, r, t.FinalSnapshotID, r.Update)); err != nil {
 			return fmt.Errorf("final snapshot: %w", err)
 		}
@@ -32,10 +41,8 @@ func (w *Worker) deleteCache(ctx context.Context, r *job.Running, t resource.Del
 	if err != nil {
 		return err
 	}
-	for _, n := range nodes {
-		if err := w.Engines.Remove(ctx, n.ID); err != nil {
-			return err
-		}
+	if err := w.endNodes(ctx, r, nodes); err != nil {
+		return err
 	}
 	failpoint.Hit("delete-cache.removed")
 	return r.Close(ctx, func(tx *metastore.Tx) error {
@@ -62,11 +69,55 @@ func (w *Worker) deleteCache(ctx context.Context, r *job.Running, t resource.Del
 		if err := tx.DeleteTags(cache.ARN()); err != nil {
 			return err
 		}
+		if cache.Kind == resource.ReplicationGroup {
+			for _, n := range nodes {
+				if err := tx.DeleteTags(resource.CacheARN(resource.CacheCluster, cache.Scope, n.Name)); err != nil {
+					return err
+				}
+			}
+		}
 		if err := tx.DeleteCache(cache.ID); err != nil {
 			return err
 		}
+		if err := tx.SettleAccess(cache.Scope, cache.Kind.Service(), cache.ID); err != nil {
+			return err
+		}
+		switch cache.Kind {
+		case resource.CacheCluster:
+			return w.tell(tx, cache, "Cache cluster deleted")
+		case resource.ReplicationGroup:
+			return w.tell(tx, cache, "Replication group %s deleted", cache.Name)
+		case resource.MemoryDBCluster:
+			return w.tell(tx, cache, "Cluster deleted.")
+		}
 		return w.tell(tx, cache, "Cache %s is deleted.", cache.Name)
 	})
+}
+
+// removal is the progress of a delete.
+type removal struct{ Removed, Of int }
+
+// endNodes ends the nodes of a cache and removes what they have. Replicas go first: they would elect each other.
+func (w *Worker) endNodes(ctx context.Context, r *job.Running, nodes []*resource.Node) error {
+	var done atomic.Int64
+	for _, primaries := range []bool{false, true} {
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(16)
+		for _, n := range nodes {
+			if n.Primary != primaries {
+				continue
+			}
+			g.Go(func() error {
+				err := w.Engines.Remove(gctx, n.ID)
+				r.Progress(ctx, removal{int(done.Add(1)), len(nodes)}) //nolint:errcheck // a lost lease ends the context
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *Worker) enqueueDelete(tx *metastore.Tx, s *resource.Snapshot) error {
@@ -92,6 +143,9 @@ func (w *Worker) deleteCacheFailed(tx *metastore.Tx, j job.Job, t resource.Delet
 	cache.Status = resource.CacheAvailable
 	if cache.StatusReason != "" {
 		cache.Status = resource.CacheCreateFailed // it never served anybody
+		if cache.Layout != nil && len(cache.RestoreFrom) > 0 {
+			cache.Status = resource.CacheRestoreFailed
+		}
 	}
 	if err := tx.UpdateCache(cache); err != nil {
 		return err

@@ -56,6 +56,9 @@ func (w *Worker) lookAt(ctx context.Context, d *resource.Deployment, n *resource
 	if s.leads {
 		s.offset, _ = strconv.ParseInt(info["master_repl_offset"], 10, 64)
 	}
+	if info, err = c.Info(ctx, "persistence"); err != nil || info["loading"] != "0" {
+		s.busy = true
+	}
 	s.slots = s.leads
 	if !inClusterMode(d.Cache) {
 		return s

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,13 +35,19 @@ func (w *Worker) Adopt(ctx context.Context) error {
 	return g.Wait()
 }
 
+// running are the states of caches whose engines are to run. Those of others have a job that starts or removes them.
+var running = []resource.CacheStatus{resource.CacheAvailable, resource.CacheModifying, resource.CacheSnapshotting, resource.CacheRebooting}
+
 // patience is how long a start waits for an engine that does not answer. The jobs of the others must not wait much longer.
 const patience = 3 * time.Second
 
 func (w *Worker) adopt(ctx context.Context, n *resource.Node) error {
-	cache, err := w.cacheIn(ctx, n.CacheID, resource.CacheAvailable, resource.CacheModifying)
+	cache, err := w.cacheIn(ctx, n.CacheID, running...)
 	if err != nil {
 		return done(err) // its own job starts or removes it
+	}
+	if n.Status == resource.NodeCreating || n.Status == resource.NodeDeleting {
+		return nil
 	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -71,9 +78,12 @@ func (w *Worker) lost(d supervisor.Death, tell bool) {
 				continue
 			}
 			// One that is being created has a job that will see the death, or is about to say that it is available.
-			cache, err := cacheIn(tx, n.CacheID, resource.CacheAvailable, resource.CacheModifying, resource.CacheCreating)
+			cache, err := cacheIn(tx, n.CacheID, slices.Concat(running, []resource.CacheStatus{resource.CacheCreating})...)
 			if err != nil {
 				return done(err)
+			}
+			if cache.Layout != nil {
+				return w.lostNode(tx, cache, n, tell)
 			}
 			if !tell || cache.Status == resource.CacheCreating {
 				return w.enqueueRecovery(tx, n)
@@ -90,9 +100,40 @@ func (w *Worker) lost(d supervisor.Death, tell bool) {
 	}
 }
 
-// recoverNode restarts a node that died. It has neither replicas nor an append-only file and returns empty, unless it was
-// stopped for a change that was given up: then its data file is there.
+// lostNode orders the recovery of a node of a cache of nodes. Clients are not sent to it until it is back.
+func (w *Worker) lostNode(tx *metastore.Tx, cache *resource.Cache, n *resource.Node, tell bool) error {
+	if n.Status == resource.NodeAvailable {
+		n.Status = resource.NodeRebooting
+		if err := tx.UpdateNode(n); err != nil {
+			return err
+		}
+		if tell {
+			if err := w.tellMember(tx, cache, n, "Recovering cache nodes %s", n.Number); err != nil {
+				return err
+			}
+		}
+	}
+	return w.enqueueRecovery(tx, n)
+}
+
+// recoverNode brings a node that died back, or makes a cache of nodes whole again.
 func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.RecoverNodeTask) error {
+	cache, err := w.cacheIn(ctx, t.CacheID, running...)
+	if err != nil {
+		return done(err)
+	}
+	if cache.Layout == nil {
+		return w.recoverServerless(ctx, r, t)
+	}
+	if _, err := w.heal(ctx, r, t.CacheID, running...); err != nil {
+		return done(err)
+	}
+	return r.Close(ctx, func(*metastore.Tx) error { return nil })
+}
+
+// recoverServerless restarts a node that died. It has neither replicas nor an append-only file and returns empty, unless it was
+// stopped for a change that was given up: then its data file is there.
+func (w *Worker) recoverServerless(ctx context.Context, r *job.Running, t resource.RecoverNodeTask) error {
 	cache, err := w.cacheIn(ctx, t.CacheID, resource.CacheAvailable, resource.CacheModifying)
 	if err != nil {
 		return done(err)
@@ -225,6 +266,9 @@ func (w *Worker) recoverAll(tx *metastore.Tx, cacheID string) error {
 	if err != nil {
 		return err
 	}
+	if len(nodes) > 1 {
+		nodes = nodes[:1] // one look is at all of them
+	}
 	for _, n := range nodes {
 		if err := w.enqueueRecovery(tx, n); err != nil {
 			return err
@@ -234,8 +278,6 @@ func (w *Worker) recoverAll(tx *metastore.Tx, cacheID string) error {
 }
 
 func (w *Worker) enqueueRecovery(tx *metastore.Tx, n *resource.Node) error {
-	spec := job.NewSpec(resource.TaskRecoverNode, n.CacheID, resource.RecoverNodeTask{CacheID: n.CacheID, NodeID: n.ID})
-	spec.MaxAttempts = 1000
-	_, err := w.Queue.Enqueue(tx, spec)
+	_, err := w.Queue.Enqueue(tx, recovery(n))
 	return err
 }

@@ -150,7 +150,7 @@ func acquaintance(seen []engine.Member, n supervisor.Node) int {
 // errPrimaryDied ends the wait for a replica that has nobody to follow.
 var errPrimaryDied = errors.New("its primary ended")
 
-// inStep waits until a replica that runs has its primary's data and serves.
+// inStep waits until a replica that runs has its primary's data.
 func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource.Node, primary supervisor.Node) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -162,7 +162,7 @@ func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource
 		}
 	}()
 	for {
-		if err := w.Engines.WaitReady(ctx, n.ID, nil); err != nil {
+		if err := w.Engines.WaitUp(ctx, n.ID); err != nil {
 			return err
 		}
 		// A node that has just begun is a primary by its own account until it has found its own.

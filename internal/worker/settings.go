@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"maps"
+
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
@@ -18,6 +20,18 @@ func (w *Worker) settingsOf(tx *metastore.Tx, c *resource.Cache) (s settings, er
 	if s.Users, err = w.users(tx, c); err != nil {
 		return s, err
 	}
-	s.Parameters, s.MaxMemory, err = w.parameters(tx, c)
-	return s, err
+	if s.Parameters, s.MaxMemory, err = w.parameters(tx, c); err != nil {
+		return s, err
+	}
+	if c.Layout != nil && c.Layout.ClusterMode {
+		s.Parameters = maps.Clone(s.Parameters)
+		if s.Parameters == nil {
+			s.Parameters = map[string]string{}
+		}
+		s.Parameters["cluster-replica-no-failover"] = "yes"
+		if automatic(c) {
+			s.Parameters["cluster-replica-no-failover"] = "no"
+		}
+	}
+	return s, nil
 }

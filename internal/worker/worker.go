@@ -44,16 +44,20 @@ type Options struct {
 }
 
 // Worker holds the bodies of all tasks.
-type Worker struct{ Options }
+type Worker struct {
+	Options
+	watch watch
+}
 
 // New makes a Worker and registers its tasks with the queue.
 func New(o Options) *Worker {
-	w := &Worker{o}
+	w := &Worker{Options: o}
 	for kind, k := range map[string]job.Kind{
 		resource.TaskCreateCache:    {Run: task(w.createCache), OnDiscard: given(w.createCacheFailed)},
 		resource.TaskModifyCache:    {Run: task(w.modifyCache), OnDiscard: given(w.modifyCacheFailed)},
 		resource.TaskDeleteCache:    {Run: task(w.deleteCache), OnDiscard: given(w.deleteCacheFailed)},
 		resource.TaskRecoverNode:    {Run: task(w.recoverNode)},
+		resource.TaskFailover:       {Run: task(w.failover), OnDiscard: given(w.failoverFailed)},
 		resource.TaskCreateSnapshot: {Run: task(w.createSnapshot), OnDiscard: given(w.createSnapshotFailed)},
 		resource.TaskCopySnapshot:   {Run: task(w.copySnapshot), OnDiscard: given(w.copySnapshotFailed)},
 		resource.TaskExportSnapshot: {Run: task(w.exportSnapshot), OnDiscard: given(w.exportSnapshotFailed)},
