@@ -212,7 +212,7 @@ func lifeOfSnapshots(c *crashed) {
 	c.through(c.take("orders", "s2"), "create-snapshot.manifest")
 	c.through(c.copySnapshot("s1", "c1"), "copy-snapshot.begun", "copy-snapshot.manifest")
 	c.bucket("exports")
-	c.through(c.export("c1", "exports"), "export-snapshot.begun", "export-snapshot.written", "export-snapshot.committed")
+	c.through(c.export("c1", "exports"), "export-snapshot.begun", "export-snapshot.written", "export-snapshot.finished", "export-snapshot.committed")
 	c.verify()
 
 	c.through(c.deleteSnapshot("s1"), "delete-snapshot.begun", "delete-snapshot.manifest", "delete-snapshot.parts") // its copy stays

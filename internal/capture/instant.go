@@ -180,7 +180,7 @@ func (c *cutter) within(ctx context.Context) (after []*view, err error) {
 	for i, m := range c.shards {
 		wg.Go(func() {
 			// Whatever has happened, and also when ctx has ended. An engine that does not answer lifts its pause itself.
-			v, e := m.release(context.WithoutCancel(ctx), c.o.Pause, err == nil)
+			v, e := m.release(context.WithoutCancel(ctx), min(c.o.Pause, patient), err == nil)
 			after[i] = v
 			mu.Lock()
 			defer mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -205,5 +204,3 @@ func commands(t testing.TB, c interface {
 	n, _ := strconv.ParseInt(info["total_commands_processed"], 10, 64)
 	return n
 }
-
-var _ = io.Discard
