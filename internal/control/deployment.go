@@ -89,3 +89,46 @@ func nameParam(kind resource.Kind) (param string, longest int) {
 	}
 	return "ClusterName", longestCacheName
 }
+
+// ModifyDeployment asks for changes of a cache of nodes. Nil and empty fields were not given: what they name stays as it is.
+type ModifyDeployment struct {
+	Scope resource.Scope
+	Kind  resource.Kind
+	Name  string
+
+	// Immediately makes changes that interrupt service at once; else those of ElastiCache's caches (engine, node type, number of
+	// nodes) wait for the maintenance window. MemoryDB always is immediate.
+	Immediately bool
+
+	Description       *string
+	Engine            *string
+	EngineVersion     *string
+	NodeType          *string
+	ParameterGroup    *string
+	SecurityGroups    []string
+	MaintenanceWindow *string
+	SnapshotWindow    *string
+	SnapshotRetention *int
+	SnapshottingNode  *string
+	AutoMinorUpgrade  *bool
+	Topic             *string
+	TopicStatus       *string // active or inactive, in any case
+	Failover          *bool
+	MultiZone         *bool
+	Primary           *string // PrimaryClusterId: this member becomes the primary
+	ClusterMode       *bool
+
+	AuthToken        *resource.Secret
+	AuthStrategy     string // SET, ROTATE, DELETE; empty is ROTATE
+	UserGroupsAdd    []string
+	UserGroupsRemove []string
+	RemoveUserGroups bool
+	ACL              *string // MemoryDB
+
+	Nodes       *int     // NumCacheNodes of a memcached cluster
+	RemoveNodes []string // CacheNodeIdsToRemove
+	NewZones    []string // NewAvailabilityZones
+
+	NumShards *int // ShardConfiguration of MemoryDB; ElastiCache has ReshardDeployment
+	Replicas  *int // ReplicaConfiguration of MemoryDB; ElastiCache has ChangeReplicas
+}

@@ -309,13 +309,8 @@ func (p *plan) chooseRest(_ *metastore.Tx, c *Control) (err error) {
 	default: // AWS's defaults
 		l.AtRestEncryption = cache.Engine == resource.Valkey && p.Kind == resource.ReplicationGroup || p.KMSKeyID != ""
 	}
-	if len(l.UserGroups) > 0 && !cache.TLS {
-		if p.Kind == resource.ReplicationGroup {
-			return conflicting("User group based access control requires encryption-in-transit to be enabled on the replication group.")
-		}
-		if l.UserGroups[0] != openAccess {
-			return conflicting("A cluster without TLS can only have the ACL %s.", openAccess)
-		}
+	if err := accessNeedsTLS(cache, l.UserGroups); err != nil {
+		return err
 	}
 	if p.AuthToken != "" {
 		hash, err := hashToken("AuthToken", p.AuthToken)

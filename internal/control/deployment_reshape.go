@@ -21,6 +21,10 @@ func (c *Control) reshape(tx *metastore.Tx, d *resource.Deployment, task resourc
 
 // addNodes records new members of a cache whose layout has them already, and reshapes it.
 func (c *Control) addNodes(tx *metastore.Tx, d *resource.Deployment, fresh ...*resource.Node) error {
+	return c.addNodesWith(tx, d, resource.ModifyCacheTask{}, fresh)
+}
+
+func (c *Control) addNodesWith(tx *metastore.Tx, d *resource.Deployment, task resource.ModifyCacheTask, fresh []*resource.Node) error {
 	*d = *resource.NewDeployment(d.Cache, append(d.Nodes, fresh...))
 	if err := c.checkNodeQuota(tx, d.Cache, d.Nodes, len(fresh)); err != nil {
 		return err
@@ -30,7 +34,7 @@ func (c *Control) addNodes(tx *metastore.Tx, d *resource.Deployment, fresh ...*r
 			return err
 		}
 	}
-	return c.reshape(tx, d, resource.ModifyCacheTask{})
+	return c.reshape(tx, d, task)
 }
 
 // dropNode marks a member that the job of reshaping shall remove.

@@ -102,7 +102,9 @@ func TestNewDeployments(t *testing.T) {
 		"with replicas": {group("g", func(in *CreateDeployment) { in.Replicas, in.Failover, in.MultiZone = ptr(2), ptr(true), ptr(true) }),
 			"g-001/0001 primary a 0-16383; g-002/0001 replica b 0-16383; g-003/0001 replica c 0-16383",
 			"valkey 8.1 6379 default.valkey8 default cluster=false failover=true multi=true snap=g-002"},
-		"cluster mode": {group("g", func(in *CreateDeployment) { in.NumShards, in.Replicas, in.Engine, in.Port = ptr(2), ptr(1), "redis", ptr(7000) }),
+		"cluster mode": {group("g", func(in *CreateDeployment) {
+			in.NumShards, in.Replicas, in.Engine, in.Port = ptr(2), ptr(1), "redis", ptr(7000)
+		}),
 			"g-0001-001/0001 primary a 0-8191; g-0001-002/0001 replica b 0-8191; g-0002-001/0001 primary b 8192-16383; g-0002-002/0001 replica c 8192-16383",
 			"redis 7.1 7000 default.redis7.cluster.on default cluster=true failover=true multi=false snap="},
 		"cluster mode by its group": {group("g", func(in *CreateDeployment) { in.ParameterGroup = "Default.valkey8.cluster.on" }),

@@ -32,6 +32,19 @@ type Layout struct {
 	AuthTokens  []string  `json:",omitempty"` // SHA-256 of the tokens that are accepted, the newest last
 	AuthTokenAt time.Time `json:",omitzero"`
 	UserGroups  []string  `json:",omitempty"` // names; in MemoryDB the one ACL
+
+	Pending *Pending `json:",omitempty"` // what waits for the maintenance window
+}
+
+// Pending is a change that interrupts service, kept until the maintenance window. Empty fields stay as they are.
+type Pending struct {
+	Engine         Engine   `json:",omitempty"`
+	EngineVersion  string   `json:",omitempty"`
+	ParameterGroup string   `json:",omitempty"` // that goes with the engine
+	NodeType       string   `json:",omitempty"`
+	Nodes          int      `json:",omitempty"` // of a memcached cluster
+	RemoveNodes    []string `json:",omitempty"` // their numbers
+	NewZones       []string `json:",omitempty"` // of nodes that are added
 }
 
 // Shard is a range of slots with a primary and replicas.
