@@ -181,6 +181,9 @@ func (h *healing) choose(ctx context.Context) error {
 	leads := map[string]*resource.Node{}
 	for _, shard := range shardsOf(h.d) {
 		lead, was := h.leader(shard), h.d.Primary(shard)
+		if was != nil && !h.concerns(was) {
+			continue // the shard is being made
+		}
 		if lead == nil {
 			var err error
 			if lead, err = h.succeed(ctx, shard); err != nil {
