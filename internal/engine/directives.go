@@ -41,6 +41,7 @@ func Parameters(g *resource.ParameterGroup, e resource.Engine, v Version) Direct
 		case p.Name == "memcached_connections_overhead":
 			n, _ := strconv.ParseInt(value, 10, 64)
 			d.overhead = n << 20
+		case p.Name == databases && ClusterModeOf(g): // there is one
 		case p.row.flags&inert != 0 || p.row.flags&ifSet != 0 && !set || !understands(e, v, p.Name):
 		case strings.HasPrefix(p.Name, bufferLimits):
 			limits[strings.TrimPrefix(p.Name, bufferLimits+"-")] = value
@@ -88,10 +89,15 @@ func understands(e resource.Engine, v Version, name string) bool {
 	return v.Compare(since) >= 0
 }
 
-// bounded keeps a value within the bounds that newer engines draw more narrowly than the family does.
+// bounded keeps a value within the bounds that engines draw more narrowly than families do.
 func bounded(e resource.Engine, v Version, name, value string) string {
-	if n, err := strconv.Atoi(value); err == nil && name == "maxmemory-samples" && e == Valkey && v.AtLeast(8, 0) {
-		return strconv.Itoa(min(n, 64))
+	n, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case err != nil:
+	case name == "maxmemory-samples" && e == Valkey && v.AtLeast(8, 0):
+		return strconv.FormatInt(min(n, 64), 10)
+	case name == "slowlog-log-slower-than" || strings.HasPrefix(name, "commandlog-"):
+		return strconv.FormatInt(max(n, -1), 10) // every negative number means never
 	}
 	return value
 }
@@ -105,7 +111,9 @@ func (d Directives) Limit(e resource.Engine, t NodeType) int64 {
 }
 
 // AtStart tells whether a setting can be given to an engine only when it starts.
-func AtStart(setting string) bool { return setting == "databases" }
+func AtStart(setting string) bool { return setting == databases }
+
+const databases = "databases"
 
 // MemcachedArgs is the part of memcached's command line that its parameters make, on a node with this limit in bytes.
 func MemcachedArgs(settings map[string]string, limit int64) (args []string) {
@@ -124,7 +132,8 @@ func MemcachedArgs(settings map[string]string, limit int64) (args []string) {
 			option("no_%s", name)
 		}
 	}
-	for _, name := range []string{"hash_algorithm", "idle_timeout", "slab_automove", "watcher_logbuf_size", "worker_logbuf_size"} {
+	// worker_logbuf_size is left out: memcached 1.6 takes its value for slab_sizes as well.
+	for _, name := range []string{"hash_algorithm", "idle_timeout", "slab_automove", "watcher_logbuf_size"} {
 		if value := settings[name]; value != "" {
 			option("%s=%s", name, value)
 		}

@@ -66,6 +66,6 @@ var memcachedRows = []row{
 		"Whether clients may watch the log."},
 	{"watcher_logbuf_size", "256", "1-262144", "integer", 14, newest, modifiable | reboot, "1.4.33",
 		"Kilobytes of log for each watcher."},
-	{"worker_logbuf_size", "64", "64-262144", "integer", 14, newest, modifiable | reboot, "1.4.33",
+	{"worker_logbuf_size", "64", "1-262144", "integer", 14, newest, modifiable | reboot | inert, "1.4.33",
 		"Kilobytes of log for each thread."},
 }

@@ -355,7 +355,22 @@ func memcachedArgs(n Node, tls *engine.TLSFiles) ([]string, error) {
 	if tls != nil {
 		args = append(args, "-Z", "-o", "ssl_chain_cert="+tls.Cert, "-o", "ssl_key="+tls.Key)
 	}
+	if n := connections(); n > 0 {
+		args = append(args, "-c", strconv.Itoa(n))
+	}
+	args = append(args, engine.MemcachedArgs(n.Parameters, n.MaxMemory)...)
 	return args, writeFile(filepath.Join(n.Dir, startedFile), nil)
+}
+
+// connections is how many clients memcached is told to take: as many as AWS's, if this process may open so many files; 0 for its
+// own default.
+func connections() int {
+	const ofAWS, besides = 65000, 512
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Max < 2*besides {
+		return 0
+	}
+	return int(min(files.Max-besides, ofAWS))
 }
 
 // megabytes rounds up; no limit becomes a gigabyte, as memcached needs one.
