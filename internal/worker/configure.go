@@ -12,14 +12,11 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// errStale says that the records changed while they were carried out.
-var errStale = errors.New("the settings changed meanwhile")
-
 // configureCache brings users, parameters and memory limits of the nodes in line with the records. Nodes that are down have them at
 // their next start.
 func (w *Worker) configureCache(ctx context.Context, r *job.Running, t resource.ConfigureCacheTask) error {
 	for {
-		d, s, err := w.configured(ctx, t.CacheID)
+		d, s, err := w.configured(ctx, t.CacheID, func(*resource.Cache) {})
 		if is(err, resource.NotFound) {
 			return nil // the end of a cache settles what was waiting for it
 		}
@@ -31,20 +28,33 @@ func (w *Worker) configureCache(ctx context.Context, r *job.Running, t resource.
 			return err
 		}
 		failpoint.Hit("configure-cache.applied")
-		err = r.Close(ctx, func(tx *metastore.Tx) error { return w.inForce(tx, t.CacheID, s, pending) })
+		err = r.Close(ctx, func(tx *metastore.Tx) error {
+			cache, err := tx.CacheByID(t.CacheID)
+			if is(err, resource.NotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if err := w.inForce(tx, cache, s, pending); err != nil {
+				return err
+			}
+			return tx.UpdateCache(cache)
+		})
 		if !errors.Is(err, errStale) {
 			return err
 		}
 	}
 }
 
-// configured reads a cache and what its nodes shall have.
-func (w *Worker) configured(ctx context.Context, id string) (d *resource.Deployment, s settings, err error) {
+// configured reads a cache, has change alter it, and tells what its nodes shall have then.
+func (w *Worker) configured(ctx context.Context, id string, change func(*resource.Cache)) (d *resource.Deployment, s settings, err error) {
 	err = w.DB.View(ctx, func(tx *metastore.Tx) error {
 		cache, err := tx.CacheByID(id)
 		if err != nil {
 			return err
 		}
+		change(cache)
 		if d, err = tx.Deployment(cache); err != nil {
 			return err
 		}
@@ -80,15 +90,9 @@ func (w *Worker) apply(ctx context.Context, d *resource.Deployment, s settings) 
 	return pending, nil
 }
 
-// inForce notes in a closing transaction that the nodes have these settings; errStale if they are not those of the records any more.
-func (w *Worker) inForce(tx *metastore.Tx, cacheID string, s settings, pending bool) error {
-	cache, err := tx.CacheByID(cacheID)
-	if is(err, resource.NotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
+// inForce notes in a closing transaction that the nodes of a cache have these settings; errStale if they are not those of the records any
+// more. The caller writes the cache.
+func (w *Worker) inForce(tx *metastore.Tx, cache *resource.Cache, s settings, pending bool) error {
 	now, err := w.settingsOf(tx, cache)
 	if err != nil {
 		return err
@@ -96,21 +100,13 @@ func (w *Worker) inForce(tx *metastore.Tx, cacheID string, s settings, pending b
 	if !reflect.DeepEqual(now.Users, s.Users) || !maps.Equal(now.Parameters, s.Parameters) || now.MaxMemory != s.MaxMemory {
 		return errStale
 	}
-	if err := tx.SettleAccess(cache.Scope, cache.Kind.Service(), cache.ID); err != nil {
-		return err
+	if cache.Layout != nil {
+		cache.Layout.ParameterStatus = resource.ParametersInSync
+		if pending {
+			cache.Layout.ParameterStatus = resource.ParametersPendingReboot
+		}
 	}
-	if cache.Layout == nil {
-		return nil
-	}
-	was := cache.Layout.ParameterStatus
-	cache.Layout.ParameterStatus = resource.ParametersInSync
-	if pending {
-		cache.Layout.ParameterStatus = resource.ParametersPendingReboot
-	}
-	if cache.Layout.ParameterStatus == was {
-		return nil
-	}
-	return tx.UpdateCache(cache)
+	return tx.SettleAccess(cache.Scope, cache.Kind.Service(), cache.ID)
 }
 
 // configureCacheFailed lets users go on whose change some node did not take.

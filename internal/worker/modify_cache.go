@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -64,11 +63,7 @@ func (w *Worker) modifyCache(ctx context.Context, r *job.Running, t resource.Mod
 	})
 }
 
-// moving is the checkpoint of an upgrade: the old engine saved everything and ended, and the new one has not proved itself.
-type moving struct{ Keys int64 }
-
-// upgrade puts a node on another binary. The old engine writes its data as it shuts down, so no write is lost; the new one
-// loads it. It returns the version that runs now.
+// upgrade puts the node of a serverless cache on another binary, and returns the version that runs now.
 func (w *Worker) upgrade(ctx context.Context, r *job.Running, nodeID string, t resource.ModifyCacheTask) (string, error) {
 	choice, err := w.Catalog.Resolve(t.Engine, t.Major)
 	if err != nil {
@@ -78,60 +73,19 @@ func (w *Worker) upgrade(ctx context.Context, r *job.Running, nodeID string, t r
 	if err != nil {
 		return "", err
 	}
-	path := w.Engines.DataPath(nodeID)
-	var before moving
-	saved, err := r.Load(&before)
+	c, err := loadChanging(r)
 	if err != nil {
 		return "", err
 	}
-	if !saved && node.Binary == choice.Binary {
+	if _, saved := c.Saved[nodeID]; !saved && node.Binary == choice.Binary {
 		return choice.FullVersion, nil // another major version on the same binary
 	}
-	if !saved {
-		if err := w.Engines.SaveAndStop(ctx, nodeID); err != nil {
-			return "", fmt.Errorf("save the data of the old engine: %w", err)
-		}
-		failpoint.Hit("modify-cache.saved")
-		if before.Keys, err = countKeys(path); err != nil {
-			return "", err
-		}
-		lost := !exists(path)
-		err := r.Update(ctx, func(tx *metastore.Tx) error {
-			if lost {
-				if err := w.tellEmptied(tx, t.CacheID); err != nil {
-					return err
-				}
-			}
-			return r.SaveIn(tx, before)
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	failpoint.Hit("modify-cache.counted")
-	if err := w.Engines.SetBinary(nodeID, choice.Binary); err != nil {
-		return "", err
-	}
-	failpoint.Hit("modify-cache.switched")
-	if err := w.Engines.Start(ctx, nodeID); err != nil {
-		return "", err
-	}
-	failpoint.Hit("modify-cache.started")
-	if err := w.Engines.WaitReady(ctx, nodeID, nil); err != nil {
-		return "", err
-	}
-	loaded, err := w.Engines.Loaded(ctx, nodeID)
+	err = w.restartWithData(ctx, r, c, restart{node: nodeID, binary: &choice.Binary,
+		emptied: func(tx *metastore.Tx) error { return w.tellEmptied(tx, t.CacheID) }})
 	if err != nil {
 		return "", err
 	}
-	if got := loaded.Keys + loaded.Expired; got != before.Keys {
-		// What the old engine saved must survive, for the old engine.
-		if err := w.Engines.Stop(ctx, nodeID); err != nil {
-			return "", err
-		}
-		return "", job.Cancel(fmt.Errorf("the new engine loaded %d keys and the old one saved %d", got, before.Keys))
-	}
-	return choice.FullVersion, w.Engines.RemoveData(ctx, nodeID)
+	return choice.FullVersion, w.Engines.WaitReady(ctx, nodeID, nil)
 }
 
 // tellEmptied says that an engine that was to be replaced has ended without saving.

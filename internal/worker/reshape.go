@@ -3,9 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"time"
 
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/failpoint"
@@ -22,19 +20,29 @@ func (w *Worker) reshape(ctx context.Context, r *job.Running, t resource.ModifyC
 	if err != nil {
 		return done(err)
 	}
+	c, err := loadChanging(r)
+	if err != nil {
+		return err
+	}
 	choice, err := w.choiceOf(d.Cache, t)
 	if err != nil {
 		return err
 	}
-	if err := w.reviveAll(ctx, r, d); err != nil {
-		return err
-	}
 	if t.Engine != "" {
-		if err := w.changeVersion(ctx, r, d, choice); err != nil {
+		if err := w.finishRestarts(ctx, r, d, choice, c); err != nil {
 			return err
 		}
 	}
-	if err := w.addNodes(ctx, r, d, choice); err != nil {
+	if d, err = w.heal(ctx, r, t.CacheID, resource.CacheModifying); err != nil {
+		return done(err)
+	}
+	become(d.Cache, t, choice)
+	if t.Engine != "" {
+		if err := w.changeVersion(ctx, r, d, choice, c); err != nil {
+			return err
+		}
+	}
+	if err := w.addNodes(ctx, r, d, choice, c); err != nil {
 		return err
 	}
 	if d.Layout.ClusterMode {
@@ -42,34 +50,12 @@ func (w *Worker) reshape(ctx context.Context, r *job.Running, t resource.ModifyC
 			return err
 		}
 	}
-	if err := w.removeNodes(ctx, r, d); err != nil {
+	if err := w.removeNodes(ctx, r, d, c); err != nil {
 		return err
 	}
-	return w.settle(ctx, r, d, t, choice)
-}
-
-// settle ends a reshape, with the settings of the records on every node.
-func (w *Worker) settle(ctx context.Context, r *job.Running, d *resource.Deployment, t resource.ModifyCacheTask, choice engine.Choice) error {
-	for {
-		now, s, err := w.configured(ctx, t.CacheID)
-		if err != nil {
-			return err
-		}
-		pending, err := w.apply(ctx, now, s)
-		if err != nil {
-			return err
-		}
-		failpoint.Hit("reshape.settled")
-		err = r.Close(ctx, func(tx *metastore.Tx) error {
-			if err := w.inForce(tx, t.CacheID, s, pending); err != nil {
-				return err
-			}
-			return w.reshaped(tx, d, t, choice)
-		})
-		if !errors.Is(err, errStale) {
-			return err
-		}
-	}
+	return w.conclude(ctx, r, t.CacheID, func(cache *resource.Cache) { become(cache, t, choice) }, func(tx *metastore.Tx, d *resource.Deployment) error {
+		return w.reshaped(tx, d, t, c)
+	})
 }
 
 // choiceOf is the engine that the nodes of a cache shall run.
@@ -85,228 +71,107 @@ func (w *Worker) choiceOf(c *resource.Cache, t resource.ModifyCacheTask) (engine
 	return choice, nil
 }
 
-// fresh tells whether a node is to be made.
-func fresh(n *resource.Node) bool { return n.Status == resource.NodeCreating }
-
-// addNodes makes the nodes that are recorded and do not exist: first those that lead a shard of their own, then replicas.
-func (w *Worker) addNodes(ctx context.Context, r *job.Running, d *resource.Deployment, choice engine.Choice) error {
-	for _, n := range d.Nodes {
-		if !fresh(n) {
-			continue
-		}
-		if _, err := w.placeNode(ctx, r, d, n, choice); err != nil {
-			return err
-		}
-		failpoint.Hit("reshape.placed")
-		if !n.Primary && d.Engine != resource.Memcached {
-			continue
-		}
-		if d.Layout.ClusterMode {
-			if err := w.Engines.JoinCluster(n.ID); err != nil {
-				return err
-			}
-		}
-		if err := w.Engines.Start(ctx, n.ID); err != nil {
-			return err
-		}
-		if err := w.Engines.WaitUp(ctx, n.ID); err != nil {
-			return err
-		}
+// become gives a cache the engine that it has after the task.
+func become(c *resource.Cache, t resource.ModifyCacheTask, choice engine.Choice) {
+	if t.Engine != "" {
+		c.Engine, c.MajorEngineVersion, c.FullEngineVersion, c.Layout.EngineVersion = t.Engine, choice.Major, choice.FullVersion, t.Major
 	}
-	failpoint.Hit("reshape.started")
-	if d.Layout.ClusterMode {
-		if err := w.introduceAll(ctx, d); err != nil {
-			return err
-		}
-	}
-	failpoint.Hit("reshape.joined")
-	for _, n := range d.Nodes {
-		if fresh(n) && (n.Primary || d.Engine == resource.Memcached) {
-			if err := w.Engines.WaitReady(ctx, n.ID, nil); err != nil {
-				return err
-			}
-		}
-	}
-	if d.Engine == resource.Memcached {
-		return nil
-	}
-	for _, n := range d.Nodes {
-		if fresh(n) && !n.Primary {
-			if err := w.startReplica(ctx, d, n); err != nil {
-				return err
-			}
-			failpoint.Hit("reshape.followed")
-		}
-	}
-	return nil
-}
-
-// introduceAll has the new primaries of a cluster and all other nodes know each other.
-func (w *Worker) introduceAll(ctx context.Context, d *resource.Deployment) error {
-	if !slices.ContainsFunc(d.Nodes, func(n *resource.Node) bool { return fresh(n) && n.Primary }) {
-		return nil
-	}
-	g, err := w.openRing(ctx, slices.DeleteFunc(slices.Clone(d.Nodes), func(n *resource.Node) bool { return !w.Engines.Running(n.ID) }))
-	if err != nil {
-		return err
-	}
-	defer g.close()
-	var last time.Time
-	return g.until(ctx, func() error { return g.introduce(ctx, &last) })
 }
 
 // moveSlots gives every slot of a cluster to its shard.
 func (w *Worker) moveSlots(ctx context.Context, r *job.Running, d *resource.Deployment) error {
-	g, err := w.openRing(ctx, slices.DeleteFunc(slices.Clone(d.Nodes), func(n *resource.Node) bool {
-		return n.Status == resource.NodeDeleting && !w.Engines.Running(n.ID)
-	}))
+	g, err := w.openRing(ctx, slices.DeleteFunc(slices.Clone(d.Nodes), func(n *resource.Node) bool { return leaving(n) && !w.Engines.Running(n.ID) }))
 	if err != nil {
 		return err
 	}
 	defer g.close()
-	return w.reshard(ctx, g, d.Layout.Shards, func(m migration) { r.Progress(ctx, m) })
+	return w.reshard(ctx, g, d.Layout.Shards, func(m migration) { r.Progress(ctx, m) }) //nolint:errcheck // a lost lease ends the context
 }
 
-// removeNodes ends the nodes that shall go. The primary of a shard that stays hands over first.
-func (w *Worker) removeNodes(ctx context.Context, r *job.Running, d *resource.Deployment) error {
-	var going, staying []*resource.Node
-	for _, n := range d.Nodes {
-		if n.Status == resource.NodeDeleting {
-			going = append(going, n)
-		} else {
-			staying = append(staying, n)
-		}
-	}
-	if len(going) == 0 {
-		return nil
-	}
-	if len(staying) == 0 {
-		return job.Cancel(fmt.Errorf("no node of %s would be left", d.Name))
-	}
-	if err := w.handOver(ctx, r, d, going); err != nil {
-		return err
-	}
-	if d.Layout.ClusterMode {
-		if err := w.unlist(ctx, staying, going); err != nil {
+// conclude gives every node the settings of the records and then runs the closing transaction, in which the cache is as change makes it.
+func (w *Worker) conclude(ctx context.Context, r *job.Running, cacheID string, change func(*resource.Cache), closing func(*metastore.Tx, *resource.Deployment) error) error {
+	for {
+		d, s, err := w.configured(ctx, cacheID, change)
+		if err != nil {
 			return err
 		}
-	}
-	failpoint.Hit("reshape.forgotten")
-	for _, n := range going {
-		if err := w.Engines.Remove(ctx, n.ID); err != nil {
+		pending, err := w.apply(ctx, d, s)
+		if err != nil {
 			return err
 		}
-		failpoint.Hit("reshape.removed")
-	}
-	return nil
-}
-
-// unlist has the nodes that stay strike those that go off their lists. They would come back by hearsay, if engines did not refuse them
-// for a minute.
-func (w *Worker) unlist(ctx context.Context, staying, going []*resource.Node) error {
-	g, err := w.openRing(ctx, staying)
-	if err != nil {
-		return err
-	}
-	defer g.close()
-	for _, n := range staying {
-		for _, m := range g.views[n.ID] {
-			for _, old := range going {
-				if m.ID != engine.ClusterID(old.ID) {
-					continue
-				}
-				if len(m.Slots) > 0 {
-					return fmt.Errorf("node %s still serves slots in the eyes of %s", old.ID, n.ID)
-				}
-				if err := g.tell(ctx, n, "CLUSTER", "FORGET", m.ID); err != nil {
-					return err
-				}
+		failpoint.Hit("reshape.settled")
+		err = r.Close(ctx, func(tx *metastore.Tx) error {
+			cache, err := cacheIn(tx, cacheID, resource.CacheModifying, resource.CacheRebooting)
+			if err != nil {
+				return done(err)
 			}
+			d, err := tx.Deployment(cache)
+			if err != nil {
+				return err
+			}
+			change(cache)
+			if err := w.inForce(tx, cache, s, pending); err != nil {
+				return err
+			}
+			if err := closing(tx, d); err != nil {
+				return err
+			}
+			cache.Status = resource.CacheAvailable
+			return tx.UpdateCache(cache)
+		})
+		if !errors.Is(err, errStale) {
+			return err
 		}
 	}
-	return nil
 }
 
 // reshaped is the closing transaction of a reshape.
-func (w *Worker) reshaped(tx *metastore.Tx, d *resource.Deployment, t resource.ModifyCacheTask, choice engine.Choice) error {
-	cache, err := cacheIn(tx, t.CacheID, resource.CacheModifying)
-	if err != nil {
-		return done(err)
-	}
-	cache.Status, cache.FullEngineVersion = resource.CacheAvailable, choice.FullVersion
-	if t.Engine != "" {
-		cache.Engine, cache.MajorEngineVersion, cache.Layout.EngineVersion = t.Engine, choice.Major, t.Major
-		if err := w.tell(tx, cache, "The engine of %s was changed to %s %s.", cache.Name, t.Engine, choice.FullVersion); err != nil {
-			return err
-		}
-	}
-	shards := make(map[string]resource.Shard)
-	for _, s := range cache.Layout.Shards {
-		shards[s.Name] = s
-	}
-	c := census{}
+func (w *Worker) reshaped(tx *metastore.Tx, d *resource.Deployment, t resource.ModifyCacheTask, c *changing) error {
 	for _, n := range d.Nodes {
-		was := n.Status
-		if was == resource.NodeDeleting {
-			c.removed = append(c.removed, n)
-			if err := w.strike(tx, cache, n); err != nil {
-				return err
+		for _, s := range d.Layout.Shards {
+			if s.Name == n.Shard {
+				n.Slots = s.Slots
 			}
-			continue
 		}
-		if was == resource.NodeCreating {
-			c.added = append(c.added, n)
-		}
-		n.Status, n.Slots = resource.NodeAvailable, shards[n.Shard].Slots
 		if err := tx.UpdateNode(n); err != nil {
 			return err
 		}
 	}
-	if err := w.tellCensus(tx, cache, c); err != nil {
-		return err
-	}
-	return tx.UpdateCache(cache)
-}
-
-// strike forgets a node that is gone.
-func (w *Worker) strike(tx *metastore.Tx, cache *resource.Cache, n *resource.Node) error {
-	if cache.Kind == resource.ReplicationGroup {
-		if err := tx.DeleteTags(resource.CacheARN(resource.CacheCluster, cache.Scope, n.Name)); err != nil {
+	reachable(d)
+	if t.Engine != "" {
+		if err := w.tell(tx, d.Cache, "%s runs on %s %s", d.Name, d.Engine, d.FullEngineVersion); err != nil {
 			return err
 		}
-	}
-	return tx.DeleteNode(n.ID)
-}
-
-// census is what came and what went.
-type census struct{ added, removed []*resource.Node }
-
-// tellCensus tells of nodes that came and went, in AWS's manner.
-func (w *Worker) tellCensus(tx *metastore.Tx, cache *resource.Cache, c census) error {
-	if cache.Kind == resource.CacheCluster {
-		for _, n := range c.added {
-			if err := w.tell(tx, cache, "Added cache node %s in availability zone %s", n.Number, n.Zone); err != nil {
-				return err
-			}
-		}
-		for _, n := range c.removed {
-			if err := w.tell(tx, cache, "Removed cache node %s in availability zone %s", n.Number, n.Zone); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
 	what := "Replication group"
-	if cache.Kind == resource.MemoryDBCluster {
+	switch d.Kind {
+	case resource.CacheCluster:
+		return nil
+	case resource.MemoryDBCluster:
 		what = "Cluster"
 	}
-	if len(c.added) > 0 {
-		if err := w.tell(tx, cache, "%s %s scale-out complete", what, cache.Name); err != nil {
+	if c.Added {
+		if err := w.tell(tx, d.Cache, "%s %s scale-out complete", what, d.Name); err != nil {
 			return err
 		}
 	}
-	if len(c.removed) > 0 {
-		return w.tell(tx, cache, "%s %s scale-in complete", what, cache.Name)
+	if c.Removed {
+		return w.tell(tx, d.Cache, "%s %s scale-in complete", what, d.Name)
 	}
 	return nil
+}
+
+// reachable keeps the endpoint of a cache at a node that it has.
+func reachable(d *resource.Deployment) {
+	for _, n := range d.Nodes {
+		if n.Endpoint() == d.Endpoint {
+			return
+		}
+	}
+	if len(d.Nodes) > 0 {
+		d.Endpoint = d.Nodes[0].Endpoint()
+		if p := d.Primary(d.Nodes[0].Shard); p != nil {
+			d.Endpoint = p.Endpoint()
+		}
+	}
 }

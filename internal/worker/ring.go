@@ -225,21 +225,3 @@ func (g *ring) introduce(ctx context.Context, last *time.Time) (missing error) {
 	}
 	return missing
 }
-
-// promote makes a replica the primary of its shard without losing a write: the old primary holds its clients until the replica has
-// everything.
-func (g *ring) promote(ctx context.Context, n *resource.Node) error {
-	var last time.Time
-	return g.until(ctx, func() error {
-		if g.self[n.ID].Primary {
-			return g.agreed()
-		}
-		if time.Since(last) > 6*time.Second { // an attempt ends by itself after five
-			last = time.Now()
-			if err := g.tell(ctx, n, "CLUSTER", "FAILOVER"); err != nil {
-				return err
-			}
-		}
-		return fmt.Errorf("node %s is not the primary yet", n.ID)
-	})
-}

@@ -9,6 +9,7 @@ var Steps = []string{
 	"modify-cache.saved", "modify-cache.counted", "modify-cache.switched", "modify-cache.started", "modify-cache.upgraded", "modify-cache.limited",
 	"reshape.placed", "reshape.started", "reshape.joined", "reshape.followed", "reshape.importing", "reshape.migrating", "reshape.emptied", "reshape.taken",
 	"reshape.given", "reshape.forgotten", "reshape.removed", "reshape.settled",
+	"reshape.outfitted", "reshape.turned",
 	"configure-cache.applied",
 	"delete-cache.begun", "delete-cache.final-snapshot", "delete-cache.removed",
 	"recover-node.counted", "recover-node.started", "recover-node.ready",
