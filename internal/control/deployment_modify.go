@@ -193,6 +193,9 @@ func (in *ModifyDeployment) changeFailover(_ *metastore.Tx, d *resource.Deployme
 	}
 	if given(ch, in.MultiZone) {
 		l.MultiAZ = *in.MultiZone
+		if err := in.checkZoneMode(d); err != nil {
+			return err
+		}
 	}
 	if d.Kind == resource.ReplicationGroup && (in.Failover != nil || in.MultiZone != nil) {
 		if l.ClusterMode && !l.AutomaticFailover {
@@ -218,6 +221,27 @@ func (in *ModifyDeployment) changeFailover(_ *metastore.Tx, d *resource.Deployme
 		return conflicting("Automatic failover must be turned off before %s can be made the primary of %s.", name, d.Name)
 	}
 	ch.promote = n
+	return nil
+}
+
+// checkZoneMode checks AZMode of a cache cluster against its nodes as they are and as they shall be.
+func (in *ModifyDeployment) checkZoneMode(d *resource.Deployment) error {
+	if d.Kind != resource.CacheCluster {
+		return nil
+	}
+	nodes, apart := len(d.Nodes), false
+	if in.Nodes != nil {
+		nodes = *in.Nodes
+	}
+	for _, n := range d.Nodes {
+		apart = apart || n.Zone != d.Nodes[0].Zone && !slices.Contains(in.RemoveNodes, n.Number)
+	}
+	switch {
+	case d.Layout.MultiAZ && nodes < 2:
+		return conflicting("AZMode cross-az needs at least two nodes.")
+	case !d.Layout.MultiAZ && apart:
+		return conflicting("AZMode single-az does not go together with the nodes of %s, which are in several availability zones.", d.Name)
+	}
 	return nil
 }
 

@@ -13,11 +13,15 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// Schedule does what is due: the daily automated snapshots of caches that keep some, and the end of those whose days are
-// over. It may be called at any time and as often as one likes; app calls it every minute.
+// Schedule does what is due: the daily automated snapshots of caches that keep some, the end of those whose days are
+// over, and changes that waited for a maintenance window. It may be called at any time and as often as one likes; app calls it every minute.
 func (c *Control) Schedule(ctx context.Context) error {
 	if err := c.expireSnapshots(ctx); err != nil {
 		return fmt.Errorf("expiring automated snapshots: %w", err)
+	}
+	var failed []error // what is wrong with one cache does not keep the others waiting
+	if err := c.maintain(ctx); err != nil {
+		failed = append(failed, err)
 	}
 	var due []*resource.Cache
 	err := c.db.View(ctx, func(tx *metastore.Tx) error {
@@ -34,7 +38,6 @@ func (c *Control) Schedule(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var failed []error // what is wrong with one cache does not keep the others waiting
 	for _, cache := range due {
 		if err := c.dailySnapshot(ctx, cache); err != nil {
 			failed = append(failed, fmt.Errorf("daily snapshot of %s: %w", cache.Name, err))

@@ -56,6 +56,7 @@ func (h handler) deploymentRoutes(f *gateway.API) {
 	gateway.Route(f, ecapi.OpDeleteCacheCluster, func(c *gateway.Call, in *ecapi.DeleteCacheClusterInput) []policy.Need {
 		return append(need("DeleteCacheCluster", named(c, "cluster", in.CacheClusterId)), uses(c, "CreateSnapshot", map[string]*string{"snapshot": in.FinalSnapshotIdentifier})...)
 	}, h.deleteCluster)
+	h.changeRoutes(f)
 }
 
 // named is the ARN of a resource for policies; names in it are in lower case, and no name stands for all.

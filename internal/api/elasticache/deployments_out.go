@@ -110,7 +110,9 @@ func nodeGroupOut(d *resource.Deployment, name string) ecapi.NodeGroup {
 
 // slotsOf are the slots that a shard has now; before it has any, those that it shall have.
 func slotsOf(d *resource.Deployment, shard string) []resource.SlotRange {
-	if p := d.Primary(shard); p != nil && len(p.Slots) > 0 {
+	if p := d.Primary(shard); p != nil && d.Status == resource.CacheModifying && p.Status == resource.NodeCreating {
+		return nil // they come later
+	} else if p != nil && len(p.Slots) > 0 {
 		return p.Slots
 	}
 	for _, s := range d.Layout.Shards {
@@ -187,6 +189,15 @@ func memberOut(m *control.Member, nodes bool) *ecapi.CacheCluster {
 		}
 		if nodes {
 			out.CacheNodes = append(out.CacheNodes, cacheNodeOut(m, n))
+		}
+	}
+	if p := l.Pending; p != nil {
+		out.PendingModifiedValues = &ecapi.PendingModifiedValues{CacheNodeType: shown(p.NodeType), CacheNodeIdsToRemove: p.RemoveNodes}
+		if p.EngineVersion != "" {
+			out.PendingModifiedValues.EngineVersion = ptr(fullVersion(p.EngineVersion))
+		}
+		if p.Nodes > 0 {
+			out.PendingModifiedValues.NumCacheNodes = ptr(int32(p.Nodes))
 		}
 	}
 	if l.Topic != "" {
