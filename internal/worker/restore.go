@@ -56,36 +56,24 @@ func (w *Worker) launch(ctx context.Context, r *job.Running, t resource.CreateCa
 	return keys, r.Save(ctx, filled{keys})
 }
 
-// hungry finds the primaries that need their data: all of them in a first run. Later ones find engines that run on the data, or that
-// have it in an append-only file already; what the checkpoint says of them is returned too.
+// hungry finds the primaries that need their data: all of them in a first run, those whose engine has died since in a later one. What the
+// checkpoint says of all is returned too.
 func (w *Worker) hungry(ctx context.Context, r *job.Running, primaries []*resource.Node) (keys map[string]int64, hungry map[string]bool, err error) {
-	hungry = make(map[string]bool)
 	var before filled
 	found, err := r.Load(&before)
 	if err != nil {
 		return nil, nil, err
 	}
+	hungry = make(map[string]bool)
 	for _, n := range primaries {
-		hungry[n.ID] = true
-		if !found {
-			continue
-		}
-		alive, err := w.Engines.Adopt(ctx, n.ID)
-		if err != nil {
-			return nil, nil, err
-		}
-		node, err := w.Engines.Node(n.ID)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !alive && node.AOF {
-			if err := w.Engines.Start(ctx, n.ID); err != nil {
+		alive := false
+		if found {
+			if alive, err = w.Engines.Adopt(ctx, n.ID); err != nil {
 				return nil, nil, err
 			}
-			alive = true
 		}
-		if alive {
-			delete(hungry, n.ID)
+		if !alive {
+			hungry[n.ID] = true
 		}
 	}
 	return before.Keys, hungry, nil

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/keyframe/keyframe/internal/failpoint"
 	"github.com/keyframe/keyframe/rdb"
 )
@@ -49,18 +51,16 @@ func within(part, whole *rdb.SlotSet) bool {
 
 // pour starts every primary on the bytes of its own source. All start at once, so that none of a cluster waits for others longer than it must.
 func (w *Worker) pour(ctx context.Context, of []dump, to *receiver, hungry map[string]bool, p *progress) (map[string]int64, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	g, ctx := errgroup.WithContext(ctx)
 	keys := make(map[string]int64)
 	turns := make(chan struct{}, atOnce)
-	var all sync.WaitGroup
 	for i, n := range to.primaries {
 		keys[n.ID] = of[i].keys
 		if !hungry[n.ID] {
 			continue
 		}
-		all.Go(func() {
-			err := w.Engines.StartWith(ctx, n.ID, func(out io.Writer) error {
+		g.Go(func() error {
+			return w.Engines.StartWith(ctx, n.ID, func(out io.Writer) error {
 				select {
 				case turns <- struct{}{}:
 					defer func() { <-turns }()
@@ -73,13 +73,9 @@ func (w *Worker) pour(ctx context.Context, of []dump, to *receiver, hungry map[s
 				}
 				return nil
 			})
-			if err != nil {
-				cancel(err)
-			}
 		})
 	}
-	all.Wait()
-	return keys, context.Cause(ctx)
+	return keys, g.Wait()
 }
 
 func (w *Worker) pourOne(ctx context.Context, s dump, out io.Writer, to *receiver, slots *rdb.SlotSet, p *progress) error {
@@ -104,10 +100,9 @@ var errElsewhere = errors.New("another node of the cache could not be given its 
 // spread starts all primaries and sends each record of all sources to the one that has its slot. When one of them fails, all end.
 // Primaries that are not hungry are counted, but receive nothing.
 func (w *Worker) spread(ctx context.Context, from []dump, to *receiver, hungry map[string]bool, p *progress) (map[string]int64, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	g, ctx := errgroup.WithContext(ctx)
 	pipes := make([]io.Writer, len(to.primaries))
-	var opened, ended sync.WaitGroup
+	var opened sync.WaitGroup
 	routed := make(chan struct{})
 	var result error // of the routing, once routed is closed
 	for i, n := range to.primaries {
@@ -117,7 +112,7 @@ func (w *Worker) spread(ctx context.Context, from []dump, to *receiver, hungry m
 		}
 		opened.Add(1)
 		here := sync.OnceFunc(opened.Done)
-		ended.Go(func() {
+		g.Go(func() error {
 			defer here()
 			err := w.Engines.StartWith(ctx, n.ID, func(out io.Writer) error {
 				pipes[i] = out
@@ -129,9 +124,10 @@ func (w *Worker) spread(ctx context.Context, from []dump, to *receiver, hungry m
 				}
 				return result
 			})
-			if err != nil && !errors.Is(err, errElsewhere) {
-				cancel(err)
+			if errors.Is(err, errElsewhere) {
+				return nil
 			}
+			return err
 		})
 	}
 	opened.Wait()
@@ -141,8 +137,7 @@ func (w *Worker) spread(ctx context.Context, from []dump, to *receiver, hungry m
 		written, result = w.route(ctx, from, to, pipes, p)
 	}
 	close(routed)
-	ended.Wait()
-	if err := context.Cause(ctx); err != nil {
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	if result != nil {
@@ -165,17 +160,10 @@ func (w *Worker) route(ctx context.Context, from []dump, to *receiver, pipes []i
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	turns := make(chan struct{}, atOnce)
-	var all sync.WaitGroup
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
 	for _, s := range from {
-		all.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			if ctx.Err() != nil {
-				return
-			}
+		g.Go(func() error {
 			body, err := s.open(ctx)
 			if err == nil {
 				var sum *rdb.Summary
@@ -185,12 +173,12 @@ func (w *Worker) route(ctx context.Context, from []dump, to *receiver, pipes []i
 				}
 			}
 			if err != nil {
-				cancel(fmt.Errorf("%s: %w", s.name, err))
+				return fmt.Errorf("%s: %w", s.name, err)
 			}
+			return nil
 		})
 	}
-	all.Wait()
-	if err := context.Cause(ctx); err != nil {
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	return splitter.Close()

@@ -1,0 +1,332 @@
+package worker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/keyframe/keyframe/internal/blob/fault"
+	"github.com/keyframe/keyframe/internal/dataset"
+	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/kftest"
+	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// shape is how a cache of nodes is divided.
+type shape struct {
+	kind   resource.Kind
+	engine resource.Engine
+	shards [][]resource.SlotRange // in cluster mode
+	single bool                   // one shard without cluster mode
+	log    bool                   // an append-only file
+}
+
+// equal is a replication group in cluster mode with n equal shards.
+func equal(n int) shape {
+	s := shape{kind: resource.ReplicationGroup, engine: engine.Valkey}
+	for _, r := range resource.EqualSlots(n) {
+		s.shards = append(s.shards, []resource.SlotRange{r})
+	}
+	return s
+}
+
+// born makes a cache as the control plane does, and runs its create job. The cache is what became of it.
+func (h *hall) born(name string, s shape, t resource.CreateCacheTask) *resource.Cache {
+	h.t.Helper()
+	choice, err := h.Catalog.Resolve(s.engine, "")
+	h.must(err)
+	c := &resource.Cache{ID: "cache-" + name, Kind: s.kind, Scope: home, Name: name, Status: resource.CacheCreating, CreatedAt: time.Now(), Engine: s.engine,
+		MajorEngineVersion: choice.Major, FullEngineVersion: choice.FullVersion}
+	if s.kind != resource.Serverless {
+		family, nodeType := choice.Family, "cache.r7g.large"
+		if s.kind == resource.MemoryDBCluster {
+			family, nodeType = engine.FamilyOf(s.kind.Service(), choice.Offer), "db.r7g.large"
+		}
+		c.Layout = &resource.Layout{NodeType: nodeType, EngineVersion: choice.Version, Port: 6379, ClusterMode: !s.single, DurableLog: s.log,
+			ParameterGroup: engine.DefaultGroup(family, !s.single && s.kind != resource.MemoryDBCluster)}
+	}
+	var nodes []*resource.Node
+	if s.single {
+		s.shards = [][]resource.SlotRange{nil}
+	}
+	for i, slots := range s.shards {
+		shard := fmt.Sprintf("%04d", i+1)
+		c.Layout.Shards = append(c.Layout.Shards, resource.Shard{Name: shard, Slots: slots})
+		nodes = append(nodes, &resource.Node{ID: fmt.Sprintf("%s-%s", name, shard), CacheID: c.ID, Shard: shard, Primary: true, Slots: slots,
+			Name: fmt.Sprintf("%s-%s-001", name, shard), Number: "0001", Zone: "us-east-1a", Status: resource.NodeCreating, CreatedAt: time.Now()})
+	}
+	t.CacheID = c.ID
+	h.do(resource.TaskCreateCache, c.ID, t, func(tx *metastore.Tx) error {
+		for _, n := range nodes {
+			if err := tx.InsertNode(c, n); err != nil {
+				return err
+			}
+		}
+		return tx.InsertCache(c)
+	})
+	return h.cacheNow(c.ID)
+}
+
+// alive wants a cache that its create job finished.
+func (h *hall) alive(c *resource.Cache) *resource.Cache {
+	h.t.Helper()
+	if c.Status != resource.CacheAvailable {
+		h.t.Fatalf("cache %s is %s: %s", c.Name, c.Status, c.StatusReason)
+	}
+	return c
+}
+
+// servers are the primaries of a cache, by shard.
+func (h *hall) servers(c *resource.Cache) (all []dataset.Server) {
+	h.t.Helper()
+	h.must(h.DB.View(h.t.Context(), func(tx *metastore.Tx) error {
+		d, err := tx.Deployment(c)
+		if err != nil {
+			return err
+		}
+		for _, n := range d.Nodes {
+			at, err := h.Engines.Node(n.ID)
+			if err != nil {
+				return err
+			}
+			all = append(all, dataset.Server{Address: fmt.Sprintf("%s:%d", at.Lease.Address, at.Lease.Port), User: engine.AdminUser, Password: at.Password})
+		}
+		return nil
+	}))
+	return all
+}
+
+// holds wants a cache with exactly some data, the functions on every shard, and no data file left.
+func (h *hall) holds(c *resource.Cache, want dataset.Digest) {
+	h.t.Helper()
+	var got dataset.Digest
+	for i, s := range h.servers(h.alive(c)) {
+		one, err := dataset.DigestOf(kftest.Context(h.t), s, time.Time{})
+		h.must(err)
+		if one.Functions != want.Functions {
+			h.t.Errorf("shard %d of %s has other functions", i+1, c.Name)
+		}
+		if i == 0 {
+			got = one
+		} else {
+			got = got.Plus(one)
+		}
+	}
+	if got != want {
+		h.t.Errorf("cache %s holds %v, want %v", c.Name, got, want)
+	}
+	if c.Layout == nil || c.Layout.ClusterMode {
+		if _, err := dataset.ClusterAt(h.t.Context(), h.servers(c)[0]); err != nil {
+			h.t.Errorf("cache %s: %v", c.Name, err)
+		}
+	}
+	for _, n := range h.Engines.Nodes() {
+		if _, err := os.Stat(h.Engines.DataPath(n.ID)); !errors.Is(err, os.ErrNotExist) {
+			h.t.Errorf("node %s keeps its data file: %v", n.ID, err)
+		}
+	}
+}
+
+// someData is a little of everything.
+var someData = dataset.Spec{Keys: 4000, Functions: true, Mix: dataset.Mix{Strings: 100, Counters: 20, Hashes: 20, Lists: 5, ZSets: 5, Streams: 2, IntSets: 5, Sets: 5}}
+
+// filledCache is a cache with data and what the data is.
+func (h *hall) filledCache(name string, s shape) (*resource.Cache, dataset.Digest) {
+	h.t.Helper()
+	c := h.alive(h.born(name, s, resource.CreateCacheTask{}))
+	cluster := dataset.Cluster{{Server: h.servers(c)[0]}}
+	if s.single {
+		_, err := dataset.Fill(kftest.Context(h.t), cluster[0].Server, someData)
+		h.must(err)
+	} else {
+		var err error
+		cluster, err = dataset.ClusterAt(h.t.Context(), cluster[0].Server)
+		h.must(err)
+		_, err = cluster.Fill(kftest.Context(h.t), someData)
+		h.must(err)
+	}
+	want, err := cluster.Digest(kftest.Context(h.t), time.Time{})
+	h.must(err)
+	return c, want
+}
+
+// taken is an available snapshot of a cache.
+func (h *hall) taken(id string, c *resource.Cache) *resource.Snapshot {
+	h.t.Helper()
+	s := &resource.Snapshot{ID: id, Kind: c.Kind, Scope: home, Name: id, Type: resource.Manual, Status: resource.SnapshotCreating,
+		RequestedAt: time.Now(), Source: *c, KMSKeyID: h.key}
+	if c.Layout != nil {
+		for _, shard := range c.Layout.Shards {
+			s.Shards = append(s.Shards, resource.ShardData{Shard: shard, Zone: "us-east-1a"})
+		}
+	}
+	h.do(resource.TaskCreateSnapshot, id, resource.SnapshotTask{SnapshotID: id}, func(tx *metastore.Tx) error {
+		if c.Layout != nil {
+			c.Status = resource.CacheSnapshotting
+		}
+		return errors.Join(tx.InsertSnapshot(s), tx.UpdateCache(c))
+	})
+	if s = h.snapshotNow(id); s.Status != resource.SnapshotAvailable {
+		h.t.Fatalf("snapshot %s is %s: %s", id, s.Status, s.StatusReason)
+	}
+	return s
+}
+
+// Any number of shards, any slots, with cluster mode or serverless: the restored cache holds what the snapshot does.
+func TestRestoreIntoAnyShape(t *testing.T) {
+	t.Parallel()
+	custom := equal(2)
+	custom.shards = [][]resource.SlotRange{{{Start: 0, End: 99}, {Start: 9000, End: 16383}}, {{Start: 100, End: 8999}}}
+	durable := equal(2)
+	durable.kind, durable.log = resource.MemoryDBCluster, true
+	one := shape{kind: resource.ReplicationGroup, engine: engine.Valkey, single: true}
+	serverless := shape{kind: resource.Serverless, engine: engine.Valkey}
+	for _, c := range []struct {
+		name string
+		from shape
+		to   map[string]shape
+	}{
+		{"of three", equal(3), map[string]shape{"five": equal(5), "same": equal(3), "custom": custom, "durable": durable, "serverless": serverless}},
+		{"of one", one, map[string]shape{"four": equal(4), "same": one}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHall(t)
+			from, want := h.filledCache("source", c.from)
+			h.taken("s", from)
+			for name, to := range c.to {
+				h.holds(h.born(name, to, resource.CreateCacheTask{SnapshotID: "s"}), want)
+			}
+		})
+	}
+}
+
+// bucketed are the bytes of RDB files under keys of a bucket.
+func (h *hall) bucketed(files map[string][]byte) {
+	h.t.Helper()
+	_, err := h.box.CreateBucket(h.t.Context(), "dumps", home.Account, home.Region)
+	h.must(err)
+	for key, file := range files {
+		out, err := h.Targets.Create(h.t.Context(), home.Account, "dumps", key, "")
+		h.must(err)
+		_, err = out.Write(file)
+		h.must(errors.Join(err, out.Commit()))
+	}
+}
+
+func objects(keys ...string) (all []resource.S3Object) {
+	for _, k := range keys {
+		all = append(all, resource.S3Object{Bucket: "dumps", Key: k})
+	}
+	return all
+}
+
+// saved is what an engine writes of some commands' effects.
+func saved(t *testing.T, e resource.Engine, commands ...string) []byte {
+	t.Helper()
+	n := kftest.Engine(t, e)
+	for _, c := range commands {
+		n.Do(t, strings.Fields(c)...)
+	}
+	n.Do(t, "SAVE")
+	file, err := os.ReadFile(filepath.Join(n.Dir, engine.DataFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Files of any division are put together, whether their slots are apart or not. Those that no cache can take are refused, each for its reason.
+func TestRestoreSeveralFiles(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	a := saved(t, engine.Valkey, "SET a 1", "SET {same}a 1", "SET b 2 EX 100000")
+	b := saved(t, engine.Valkey, "RPUSH c 1 2 3", "SET {same}b 1")
+	damaged := bytes.Clone(b)
+	damaged[len(damaged)-1] ^= 1
+	h.bucketed(map[string][]byte{"a": a, "b": b, "a2": a, "damaged": damaged, "db": saved(t, engine.Valkey, "SET x y", "SWAPDB 0 3"),
+		"new": saved(t, engine.Valkey, "SADD s x y z"), "old": saved(t, engine.Redis, "SET old 1")})
+	one := shape{kind: resource.ReplicationGroup, engine: engine.Valkey, single: true}
+	redis := equal(2)
+	redis.engine = engine.Redis
+	for name, good := range map[string]struct {
+		to   shape
+		from []string
+		keys int64
+	}{
+		"into-three": {equal(3), []string{"a", "b", "old"}, 6}, "into-two": {equal(2), []string{"a"}, 3}, "into-one": {one, []string{"a", "b"}, 5},
+		"serverless": {shape{kind: resource.Serverless, engine: engine.Valkey}, []string{"a", "b"}, 5}, "lowered": {redis, []string{"a", "b"}, 5},
+		"another-database": {one, []string{"db"}, 1},
+	} {
+		c := h.alive(h.born(name, good.to, resource.CreateCacheTask{Objects: objects(good.from...)}))
+		var keys int64
+		for _, s := range h.servers(c) {
+			d, err := dataset.DigestOf(t.Context(), s, time.Time{})
+			h.must(err)
+			keys += d.Keys
+		}
+		if keys != good.keys {
+			t.Errorf("%s: %d keys, want %d", name, keys, good.keys)
+		}
+	}
+	for name, bad := range map[string]struct {
+		to     shape
+		from   []string
+		reason string
+	}{
+		"doubles":   {equal(2), []string{"a", "b", "a2"}, "3 keys are in more than one of the files"},
+		"damaged":   {equal(2), []string{"a", "damaged"}, "dumps/damaged: rdb: corrupt"},
+		"databases": {equal(2), []string{"a", "db"}, "dumps/db: it holds 1 keys in database 3, and a cache in cluster mode has only database 0"},
+		"merged":    {one, []string{"a", "db"}, "dumps/db: it holds 1 keys in database 3, and a cache restored from several files has only database 0"},
+		"missing":   {equal(2), []string{"a", "nothing"}, "dumps/nothing: the file could not be retrieved from S3"},
+		"too-new":   {redis, []string{"a", "new"}, "dumps/new: redis 7.0.15 cannot read it: unsupported RDB version 11"},
+	} {
+		if c := h.born(name, bad.to, resource.CreateCacheTask{Objects: objects(bad.from...)}); !strings.Contains(c.StatusReason, bad.reason) {
+			t.Errorf("%s is %s: %q, want %q", name, c.Status, c.StatusReason, bad.reason)
+		}
+		for _, n := range h.Engines.Nodes() {
+			if strings.HasPrefix(n.ID, name+"-") && h.Engines.Started(n.ID) {
+				t.Errorf("%s: engine %s was started", name, n.ID)
+			}
+		}
+	}
+}
+
+// An engine that dies while all are fed ends the restore with its name, and no other is left running.
+func TestRestoreEndsWithAnyEngine(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	from, _ := h.filledCache("source", equal(2))
+	h.taken("s", from)
+	h.store.Set(func(_ int, op fault.Op, key string) bool {
+		if op == fault.Open && strings.HasPrefix(key, "captures/") { // the pipes are open now
+			if pid := h.Engines.PID("victim-0002"); pid != 0 {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+			kftest.Eventually(t, "the engine to end", func() error {
+				if h.Engines.Running("victim-0002") {
+					return errors.New("it runs")
+				}
+				return nil
+			})
+		}
+		return false
+	})
+	c := h.born("victim", equal(3), resource.CreateCacheTask{SnapshotID: "s"})
+	if c.Status != resource.CacheRestoreFailed || !strings.Contains(c.StatusReason, "victim-0002 stopped reading") ||
+		strings.Contains(c.StatusReason, "victim-0001") || strings.Contains(c.StatusReason, "victim-0003") {
+		t.Errorf("%s: %s", c.Status, c.StatusReason)
+	}
+	for _, id := range []string{"victim-0001", "victim-0002", "victim-0003"} {
+		if h.Engines.Running(id) {
+			t.Errorf("%s runs", id)
+		}
+	}
+}
