@@ -97,7 +97,11 @@ func (c *Control) recordSnapshot(tx *metastore.Tx, s *resource.Snapshot, tags []
 	}
 	if len(tags) == 0 {
 		var err error
-		if tags, err = tx.Tags(s.Source.ARN()); err != nil {
+		from := s.Source.ARN()
+		if s.Type == resource.Manual && s.FromNode != "" {
+			from = memberARN(s.Scope, s.FromNode) // which has its group's tags and its own
+		}
+		if tags, err = tx.Tags(from); err != nil {
 			return err
 		}
 	}

@@ -126,6 +126,9 @@ func TestSnapshotOfAMember(t *testing.T) {
 	t.Parallel()
 	p := newPlane(t)
 	d := p.standing(resource.ReplicationGroup, "orders", 1, 2)
+	p.must(p.db.Update(t.Context(), func(tx *metastore.Tx) error {
+		return tx.SetTags(memberARN(home, "orders-003"), []resource.Tag{{Key: "own"}})
+	}))
 	for name, in := range map[string]CreateSnapshot{"a": {Cluster: "orders-003"}, "b": {Cluster: "ORDERS-003", Group: "orders"}, "c": {Group: "orders"}} {
 		in.Scope, in.Space, in.Name = home, nodeSpace, name
 		s, err := p.CreateSnapshot(t.Context(), in)
@@ -136,6 +139,9 @@ func TestSnapshotOfAMember(t *testing.T) {
 		}
 		if s.Member() != member || s.Shards[0].Node != node || s.Source.Name != "orders" {
 			t.Errorf("%s: of %q, from %q", name, s.Member(), s.Shards[0].Node)
+		}
+		if tags, err := p.Tags(t.Context(), home, "elasticache", s.ARN()); err != nil || (len(tags) == 1) != (member != "") {
+			t.Errorf("%s inherits %v, %v", name, tags, err)
 		}
 		p.finish(resource.SnapshotAvailable)
 		p.settle(d.ID)

@@ -44,6 +44,9 @@ func (w *Worker) takeSnapshot(ctx context.Context, r *job.Running, id string, fi
 			return done(err)
 		}
 		completed(s, m)
+		if err := describeMembers(tx, s); err != nil {
+			return err
+		}
 		if err := tx.UpdateSnapshot(s); err != nil {
 			return err
 		}

@@ -90,6 +90,25 @@ func completed(s *resource.Snapshot, m *snapstore.Manifest) {
 	}
 }
 
+// describeMembers notes what there is to say of the members that the shards were taken from: others, perhaps, than were foreseen.
+func describeMembers(tx *metastore.Tx, s *resource.Snapshot) error {
+	if len(s.Shards) == 0 {
+		return nil
+	}
+	nodes, err := tx.NodesOf(s.Source.ID)
+	if err != nil {
+		return err
+	}
+	for i := range s.Shards {
+		for _, n := range nodes {
+			if d := &s.Shards[i]; n.Name == d.Node {
+				d.NodeCreatedAt, d.NodeZone = n.CreatedAt, n.Zone
+			}
+		}
+	}
+	return nil
+}
+
 // freed makes a cache of nodes available again when its snapshot is taken, or given up. One that is being deleted stays so.
 func (w *Worker) freed(tx *metastore.Tx, s *resource.Snapshot) error {
 	cache, err := cacheIn(tx, s.Source.ID, resource.CacheSnapshotting)
