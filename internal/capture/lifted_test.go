@@ -10,13 +10,16 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/engine/resp"
 	"github.com/keyframe/keyframe/internal/kftest"
+	"github.com/keyframe/keyframe/internal/resource"
 )
 
 // Longer than any of these tests: a pause that ends before was lifted by us.
@@ -227,4 +230,24 @@ func TestPauseIsLiftedWhenWeAreKilled(t *testing.T) {
 	child.Wait()
 	writable(t, nodes[0])
 	writable(t, nodes[1])
+}
+
+// Clients cannot lift the pause, nor, in cluster mode, do what kills an engine that holds writes.
+func TestClientsCannotDisturbThePause(t *testing.T) {
+	t.Parallel()
+	for _, e := range []resource.Engine{engine.Valkey, engine.Redis} {
+		for _, cluster := range []bool{true, false} {
+			var opts []kftest.Option
+			if cluster {
+				opts = append(opts, kftest.InCluster())
+			}
+			c := kftest.Engine(t, e, opts...).Client(t)
+			for command, denied := range map[string]bool{"PAUSE 1": true, "UNPAUSE": true, "UNBLOCK 1": cluster, "ID": false} {
+				_, err := c.Do(kftest.Context(t), append([]string{"CLIENT"}, strings.Fields(command)...)...)
+				if resp.IsCode(err, "NOPERM") != denied {
+					t.Errorf("%s, cluster %v: CLIENT %s: %v", e, cluster, command, err)
+				}
+			}
+		}
+	}
 }

@@ -55,6 +55,9 @@ func (a ACL) Text() (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "user %s on #%s ~* &* +@all\n", AdminUser, a.Admin.Hash())
 	denied := Refused(a.Engine, a.Version)
+	if a.Cluster {
+		denied = append(denied, "client|unblock") // of a client that the pause of a snapshot holds it kills the engine: Valkey 8.0.1, Redis 7.0.15
+	}
 	hasDefault := false
 	seen := map[string]bool{AdminUser: true}
 	for _, u := range a.Users {
