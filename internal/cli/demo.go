@@ -249,7 +249,7 @@ func (d *demo) story(ctx context.Context) (string, error) {
 	text := fmt.Sprintf("%d events", len(out.Events))
 	for i := len(out.Events) - 1; i >= 0; i-- {
 		e := out.Events[i]
-		text += fmt.Sprintf("\n      %s  %s", e.Date.Format("15:04:05.000"), *e.Message)
+		text += fmt.Sprintf("\n      %s  %-16s %s", e.Date.Format("15:04:05.000"), *e.SourceIdentifier, *e.Message)
 	}
 	return text, nil
 }

@@ -23,6 +23,26 @@ func (h handler) clusterRoutes(f *gateway.API) {
 		}
 		return needs
 	}, h.deleteCluster)
+	gateway.Route(f, mdbapi.OpUpdateCluster, func(c *gateway.Call, in *mdbapi.UpdateClusterInput) []policy.Need {
+		needs := need(c, "UpdateCluster", "cluster", in.ClusterName)
+		if text(in.ACLName) != "" {
+			needs = append(needs, need(c, "UpdateCluster", "acl", in.ACLName)...)
+		}
+		if text(in.ParameterGroupName) != "" {
+			needs = append(needs, need(c, "UpdateCluster", "parametergroup", in.ParameterGroupName)...)
+		}
+		return needs
+	}, h.updateCluster)
+	gateway.Route(f, mdbapi.OpFailoverShard, func(c *gateway.Call, in *mdbapi.FailoverShardInput) []policy.Need {
+		return need(c, "FailoverShard", "cluster", in.ClusterName)
+	}, h.failoverShard)
+	gateway.Route(f, mdbapi.OpBatchUpdateCluster, func(c *gateway.Call, in *mdbapi.BatchUpdateClusterInput) []policy.Need {
+		var needs []policy.Need
+		for _, name := range in.ClusterNames {
+			needs = append(needs, need(c, "BatchUpdateCluster", "cluster", &name)...)
+		}
+		return append(needs, need(c, "BatchUpdateCluster", "cluster", nil)[:max(0, 1-len(needs))]...)
+	}, h.batchUpdate)
 }
 
 // createClusterNeeds asks for all that a new cluster touches.
