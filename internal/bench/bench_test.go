@@ -19,7 +19,7 @@ func TestRunMeasuresAndLeavesNothing(t *testing.T) {
 	var out, log bytes.Buffer
 	extra := func(ctx context.Context, s *Stage) ([]Row, error) {
 		nothing := func(context.Context) error { return nil }
-		row, err := s.Compare(ctx, Measure{Name: "an extra row", AnchorName: "nothing", Anchor: nothing, Ours: nothing})
+		row, err := s.Compare(ctx, Measure{Name: "an extra row", AnchorName: "nothing", Anchor: nothing, Ours: s.split, After: nothing})
 		return []Row{row}, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

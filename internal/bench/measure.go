@@ -20,6 +20,8 @@ type Measure struct {
 	Anchor     func(context.Context) error
 	Ours       func(context.Context) error
 	Limit      float64 // the ratio that we promise, 0 is no promise
+
+	After func(context.Context) error // tidies up after both sides of a run, not measured; may be nil
 }
 
 // Row is a measure with its results.
@@ -64,6 +66,11 @@ func (s *Stage) Compare(ctx context.Context, m Measure) (Row, error) {
 			*side.times = append(*side.times, took)
 			*side.cpu = append(*side.cpu, used)
 			fmt.Fprintf(s.Log, "%s: %.2f s, CPU %.2f s\n", side.name, took.Seconds(), used.Seconds())
+		}
+		if m.After != nil {
+			if err := m.After(ctx); err != nil {
+				return row, fmt.Errorf("after %s: %w", m.Name, err)
+			}
 		}
 	}
 	return row, nil
