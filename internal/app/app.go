@@ -119,14 +119,14 @@ func (a *App) wire(ctx context.Context) error {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return err
 	}
+	m := newMetrics(a.stores.DB)
 	a.worker = worker.New(worker.Options{DB: a.stores.DB, Queue: a.queue, Store: a.stores.Snapshots, Keys: a.stores.Keys, Targets: targets,
 		Engines: a.engines, Catalog: catalog, Host: host, Spool: spool, DefaultBytes: int64(c.DefaultDataGB) << 30, TLS: c.ServerlessTLS,
-		Now: time.Now, Log: a.log})
+		Now: time.Now, Log: a.log, OnCut: m.cut})
 	a.control = control.New(control.Options{DB: a.stores.DB, Queue: a.queue, Keys: a.stores.Keys, Targets: targets, Engines: catalog,
 		Quota: control.Quota{ServerlessCaches: c.Quota.ServerlessCaches, ServerlessSnapshots: c.Quota.ServerlessSnapshots,
 			NodeSnapshots: c.Quota.NodeSnapshots, SnapshotsKept: c.Quota.SnapshotsKept, TagsPerResource: c.Quota.TagsPerResource},
 		Now: time.Now})
-	m := newMetrics(a.stores.DB)
 	a.http = &http.Server{
 		Handler: gateway.New(gateway.Options{
 			Faces:  []gateway.Face{elasticache.New(a.control), memorydb.New(a.control), sts.New(), gateway.NewS3(&s3.Handler{Buckets: box, Domains: []string{"localhost"}, Log: a.log})},

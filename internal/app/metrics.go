@@ -10,14 +10,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/keyframe/keyframe/internal/capture"
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/metastore"
+	"github.com/keyframe/keyframe/internal/snapstore"
 )
 
 // metrics are what /metrics shows. Each server has its own registry, so that several can live in one test.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
+	pauses   *prometheus.HistogramVec
+	cuts     *prometheus.CounterVec
 }
 
 func newMetrics(db *metastore.DB) *metrics {
@@ -27,8 +31,15 @@ func newMetrics(db *metastore.DB) *metrics {
 			Name: "keyframe_request_seconds", Help: "Time to answer an API request.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"service", "action", "status"}),
+		pauses: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "keyframe_snapshot_pause_seconds", Help: "Time for which writes were held to cut several shards at one instant: whole, and added to the slowest fork.",
+			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2},
+		}, []string{"part"}),
+		cuts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "keyframe_snapshot_cuts_total", Help: "Snapshots of several shards, by what they show: one instant, or each shard its own.",
+		}, []string{"consistency"}),
 	}
-	m.registry.MustRegister(m.requests, &jobCollector{db: db}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.pauses, m.cuts, &jobCollector{db: db}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -38,6 +49,17 @@ func (m *metrics) handler() http.Handler {
 
 func (m *metrics) observe(service, action string, status int, took time.Duration) {
 	m.requests.WithLabelValues(service, action, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// cut counts a snapshot of several shards.
+func (m *metrics) cut(c *capture.Cut) {
+	if !c.Instant {
+		m.cuts.WithLabelValues(string(snapstore.PerShard)).Inc()
+		return
+	}
+	m.cuts.WithLabelValues(string(snapstore.Instant)).Inc()
+	m.pauses.WithLabelValues("whole").Observe(c.Pause.Seconds())
+	m.pauses.WithLabelValues("added").Observe(c.Added().Seconds())
 }
 
 // jobCollector counts jobs when it is asked.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -248,6 +249,65 @@ func TestClientsCannotDisturbThePause(t *testing.T) {
 					t.Errorf("%s, cluster %v: CLIENT %s: %v", e, cluster, command, err)
 				}
 			}
+		}
+	}
+}
+
+// Whatever else clients do to those whose writes are held, the engine lives on, and nothing is written before the pause is lifted.
+func TestHeldClientsMayLeave(t *testing.T) {
+	t.Parallel()
+	for _, e := range []resource.Engine{engine.Valkey, engine.Redis} {
+		n := kftest.Engine(t, e, kftest.InCluster(), kftest.WithAOF())
+		n.Do(t, "SET", "gone", "v", "PX", "1")
+		blocked := n.Client(t)
+		waited := make(chan error, 1)
+		go func() {
+			_, err := blocked.Do(kftest.Context(t), "BLPOP", "list", "0.2") // its time is up within the pause
+			waited <- err
+		}()
+		n.Do(t, "CLIENT", "PAUSE", "60000", "WRITE")
+		pid := n.Sup.PID(n.ID)
+		var leave []func()
+		for _, command := range [][]string{{"SET", "held", "v"}, {"EVAL", "return redis.call('SET', KEYS[1], 'v')", "1", "held"}, {"PUBLISH", "c", "m"}, {"FLUSHALL"}, {"RPUSH", "list", "v"}} {
+			c := n.Client(t)
+			v, err := c.Do(kftest.Context(t), "CLIENT", "ID")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() {
+				_, err := c.Do(kftest.Context(t), command...)
+				ended <- err
+			}()
+			kill := len(leave)%2 == 0
+			leave = append(leave, func() {
+				if kill {
+					n.Do(t, "CLIENT", "KILL", "ID", strconv.FormatInt(v.Int, 10))
+				} else {
+					c.Close()
+				}
+				if err := kftest.Receive(t, "the held client's end", ended); err == nil {
+					t.Errorf("%s: %v was carried out", e, command)
+				}
+			})
+		}
+		kftest.Eventually(t, "the writes to be held", func() error {
+			info, err := n.Admin(t).Info(kftest.Context(t), "clients")
+			if err == nil && info["blocked_clients"] < "5" {
+				err = errors.New(info["blocked_clients"] + " are")
+			}
+			return err
+		})
+		for _, f := range leave {
+			f()
+		}
+		if v := n.Do(t, "GET", "gone"); v.Str != "" {
+			t.Errorf("%s: an expired key is served: %+v", e, v)
+		}
+		kftest.Receive(t, "the client that waits for a list", waited)
+		n.Do(t, "CLIENT", "UNPAUSE")
+		if a, b := n.Do(t, "EXISTS", "held"), n.Do(t, "EXISTS", "list"); a.Int+b.Int != 0 || n.Sup.PID(n.ID) != pid {
+			t.Errorf("%s: after the pause %v and %v keys are there, process %d was %d", e, a.Int, b.Int, n.Sup.PID(n.ID), pid)
 		}
 	}
 }
