@@ -301,3 +301,112 @@ func TestReshard(t *testing.T) {
 		})
 	}
 }
+
+// Replicas come and go, also the one that is the primary, beside writers.
+func TestReplicasComeAndGo(t *testing.T) {
+	t.Parallel()
+	for _, cluster := range []bool{true, false} {
+		t.Run(fmt.Sprintf("cluster mode %v", cluster), func(t *testing.T) {
+			t.Parallel()
+			h := newHall(t)
+			d := h.group(engine.Valkey, cluster, 1, 1)
+			conn, err := h.Engines.Admin(t.Context(), d.Nodes[0].ID)
+			h.must(err)
+			defer conn.Close()
+			_, err = conn.Do(t.Context(), "SET", "k", "v")
+			h.must(err)
+			for _, replicas := range []int{3, 0} {
+				d = h.reshape(d.ID, resource.ModifyCacheTask{}, func(tx *metastore.Tx, d *resource.Deployment) error {
+					d.Layout.Shards[0].Replicas = replicas
+					for k := len(d.Nodes); k <= replicas; k++ {
+						n := &resource.Node{ID: metastore.NewID(time.Now()), CacheID: d.ID, Shard: "0001", Slots: resource.AllSlots, Status: resource.NodeCreating, Name: fmt.Sprintf("grp-%03d", k+1)}
+						if err := tx.InsertNode(d.Cache, n); err != nil {
+							return err
+						}
+					}
+					for _, n := range d.Nodes[:max(0, len(d.Nodes)-1-replicas)] { // the primary among them
+						n.Status = resource.NodeDeleting
+						if err := tx.UpdateNode(n); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				if len(d.Nodes) != replicas+1 || d.Primary("0001") == nil {
+					t.Fatalf("%d nodes, primary %v", len(d.Nodes), d.Primary("0001"))
+				}
+				for _, n := range d.Nodes {
+					conn, err := h.Engines.Admin(t.Context(), n.ID)
+					h.must(err)
+					defer conn.Close()
+					info, err := conn.Info(t.Context(), "replication")
+					h.must(err)
+					if n.Primary && info["connected_slaves"] != strconv.Itoa(replicas) || !n.Primary && info["master_link_status"] != "up" {
+						t.Errorf("node %s (primary %v): %v", n.Name, n.Primary, info)
+					}
+					_, err = conn.Do(t.Context(), "READONLY")
+					h.must(err)
+					if v, err := conn.Do(t.Context(), "GET", "k"); err != nil || v.Str != "v" {
+						t.Errorf("node %s has %q, %v", n.Name, v.Str, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// An engine is replaced by another, with and without replicas, and nothing that was acknowledged is lost.
+func TestVersionChange(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cluster  bool
+		shards   int
+		replicas int
+		log      bool
+	}{"alone": {false, 1, 0, false}, "replicas": {false, 1, 2, false}, "cluster": {true, 2, 0, false}, "cluster with replicas": {true, 2, 1, false}, "log": {true, 1, 0, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHall(t)
+			d := h.group(engine.Redis, c.cluster, c.shards, c.replicas, func(cache *resource.Cache) { cache.Layout.DurableLog = c.log })
+			srv := h.server(d, d.Nodes[0])
+			fill := func(spec dataset.Spec) (err error) { _, err = dataset.Fill(t.Context(), srv, spec); return err }
+			digest := func() dataset.Digest {
+				sum, err := dataset.DigestOf(t.Context(), h.server(d, d.Primary("0001")), time.Time{})
+				h.must(err)
+				return sum
+			}
+			if c.cluster {
+				all, err := dataset.ClusterAt(t.Context(), srv)
+				h.must(err)
+				fill = func(spec dataset.Spec) (err error) { _, err = all.Fill(t.Context(), spec); return err }
+				digest = func() dataset.Digest { return h.digest(d) }
+			}
+			h.must(fill(dataset.Spec{Keys: 2000, Seed: 2, Functions: true}))
+			before := digest()
+			choice, err := h.Catalog.Resolve(engine.Valkey, "")
+			h.must(err)
+			d = h.reshape(d.ID, resource.ModifyCacheTask{Engine: engine.Valkey, Major: choice.Version}, func(_ *metastore.Tx, d *resource.Deployment) error {
+				d.Layout.ParameterGroup = engine.DefaultGroup(choice.Family, c.cluster)
+				return nil
+			})
+			if after := digest(); after != before {
+				t.Errorf("%v, before %v", after, before)
+			}
+			if d.Engine != engine.Valkey || d.Layout.EngineVersion != choice.Version || d.FullEngineVersion != choice.FullVersion {
+				t.Errorf("%s %s (%s)", d.Engine, d.Layout.EngineVersion, d.FullEngineVersion)
+			}
+			for _, n := range d.Nodes {
+				conn, err := h.Engines.Admin(t.Context(), n.ID)
+				h.must(err)
+				defer conn.Close()
+				info, err := conn.Info(t.Context(), "server")
+				h.must(err)
+				repl, err := conn.Info(t.Context(), "replication")
+				h.must(err)
+				if info["server_name"] != "valkey" || (repl["role"] == "master") != n.Primary || !n.Primary && repl["master_link_status"] != "up" {
+					t.Errorf("node %s (primary %v) is %s: %v", n.Name, n.Primary, info["server_name"], repl)
+				}
+			}
+		})
+	}
+}

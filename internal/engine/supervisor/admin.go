@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/engine"
@@ -108,7 +109,55 @@ func (s *Supervisor) SetUsers(ctx context.Context, id string, users []engine.Use
 	if err := writeACL(n.snapshot(s)); err != nil || !s.Running(id) {
 		return err
 	}
-	return s.command(ctx, id, "ACL", "LOAD")
+	text, err := aclText(n.snapshot(s), users)
+	if err != nil {
+		return err
+	}
+	if err := s.setUsers(ctx, id, text); err != nil {
+		return fmt.Errorf("node %s: %w", id, err)
+	}
+	return nil
+}
+
+// setUsers makes the accounts of a running engine those of an ACL file, one by one: ACL LOAD ends replicas of Valkey 8.0 and Redis 7.0,
+// which stumble over the link to their primary, as it belongs to no user.
+func (s *Supervisor) setUsers(ctx context.Context, id, text string) error {
+	c, err := s.Admin(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	gone := make(map[string]bool)
+	v, err := c.Do(ctx, "ACL", "USERS")
+	if err != nil {
+		return err
+	}
+	have, err := v.Strings()
+	if err != nil {
+		return err
+	}
+	for _, name := range have {
+		gone[name] = true
+	}
+	for line := range strings.Lines(text) {
+		rule := strings.Fields(line) // user, name, rules
+		if len(rule) < 3 {
+			continue
+		}
+		delete(gone, rule[1])
+		if rule[1] == engine.AdminUser {
+			continue // never changes
+		}
+		if _, err := c.Do(ctx, append([]string{"ACL", "SETUSER"}, rule[1:]...)...); err != nil {
+			return fmt.Errorf("user %s: %w", rule[1], err)
+		}
+	}
+	for name := range gone {
+		if _, err := c.Do(ctx, "ACL", "DELUSER", name); err != nil {
+			return fmt.Errorf("user %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func (s *Supervisor) command(ctx context.Context, id string, args ...string) error {
