@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/failpoint"
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/metastore"
@@ -120,6 +122,11 @@ func (w *Worker) switchPrimary(ctx context.Context, r *job.Running, d *resource.
 
 // turnSlots hands the slots of a shard in cluster mode to a replica.
 func (w *Worker) turnSlots(ctx context.Context, d *resource.Deployment, was, next *resource.Node) error {
+	// A primary does not listen to a node that it has not heard to be its replica, and just after a failover it has not.
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for !w.hasReplica(limited, was, next) && sleep(limited, 20*time.Millisecond) == nil {
+	}
 	var err error
 	for range 3 {
 		if err = w.command(ctx, next.ID, "CLUSTER", "FAILOVER"); err != nil {
@@ -131,6 +138,14 @@ func (w *Worker) turnSlots(ctx context.Context, d *resource.Deployment, was, nex
 		}
 	}
 	return err
+}
+
+// hasReplica tells whether a primary in cluster mode counts a node among its replicas.
+func (w *Worker) hasReplica(ctx context.Context, primary, replica *resource.Node) bool {
+	seen, err := w.membersAt(ctx, primary.ID)
+	return err == nil && slices.ContainsFunc(seen, func(m engine.Member) bool {
+		return m.ID == engine.ClusterID(replica.ID) && m.PrimaryID == engine.ClusterID(primary.ID)
+	})
 }
 
 // turnReplication hands the role of primary to a replica outside of cluster mode.

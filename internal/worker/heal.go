@@ -16,7 +16,7 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// hung is how long a primary may be mute before a replica takes its place.
+// hung is how long a primary may be mute before a replica takes its place, unless the others elect one before.
 const hung = 10 * time.Second
 
 // heal makes a cache of nodes whole again, whatever has happened to it: where a primary died the replica with the newest data takes its
@@ -31,7 +31,7 @@ func (w *Worker) heal(ctx context.Context, r *job.Running, cacheID string, state
 	if err != nil {
 		return nil, err
 	}
-	h := &healing{Worker: w, r: r, d: d, unsure: map[string]bool{}}
+	h := &healing{Worker: w, r: r, d: d, unsure: map[string]bool{}, since: map[string]time.Time{}}
 	if err := h.adopt(ctx); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,8 @@ type healing struct {
 	*Worker
 	r      *job.Running
 	d      *resource.Deployment
-	unsure map[string]bool // by node ID: its process seems to run and could not be taken over
+	unsure map[string]bool      // by node ID: its process seems to run and could not be taken over
+	since  map[string]time.Time // by node ID: when it was first found mute
 	sights map[string]sight
 	lost   []*resource.Node // primaries that died with all data of their shard
 }
@@ -95,14 +96,21 @@ func (h *healing) adopt(ctx context.Context) error {
 
 // observe looks at all nodes. A primary that is mute gets some time to answer, or its replicas to elect another.
 func (h *healing) observe(ctx context.Context) error {
-	for until := h.Now().Add(hung); ; {
+	for {
+		now := h.Now()
 		h.sights = h.lookAround(ctx, h.d)
 		waiting := false
 		for _, shard := range shardsOf(h.d) {
 			p := h.d.Primary(shard)
-			waiting = waiting || p != nil && h.mute(p) && h.leader(shard) == nil && h.successor(shard) != nil
+			if p == nil || !h.mute(p) || h.leader(shard) != nil || h.successor(shard) == nil {
+				continue
+			}
+			if h.since[p.ID].IsZero() {
+				h.since[p.ID] = h.watch.since(p.ID, now)
+			}
+			waiting = waiting || h.Now().Before(h.since[p.ID].Add(h.hung))
 		}
-		if !waiting || h.Now().After(until) {
+		if !waiting {
 			return nil
 		}
 		if err := sleep(ctx, 500*time.Millisecond); err != nil {

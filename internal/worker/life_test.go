@@ -50,9 +50,11 @@ func newFleet(t *testing.T, want wish) *fleet {
 
 // listening is a hall whose worker learns of deaths, as a server does.
 func listening(t *testing.T) (h *hall) {
-	return newHall(t, func(o *Options) {
+	h = newHall(t, func(o *Options) {
 		o.Engines = kftest.Supervisor(t, supervisor.Options{OnDeath: func(d supervisor.Death) { h.Died(d) }})
 	})
+	h.hung = time.Second
+	return h
 }
 
 // create records a cache and its members, as the control plane does, and runs the job.
@@ -119,16 +121,18 @@ func (f *fleet) now() (d *resource.Deployment) {
 func (f *fleet) client() redis.UniversalClient {
 	f.t.Helper()
 	d := f.now()
+	cfg, err := f.Engines.ClientTLS(d.Nodes[0].ID)
+	f.must(err)
 	var c redis.UniversalClient
 	if d.Layout.ClusterMode {
 		var seeds []string
 		for _, n := range d.Nodes {
 			seeds = append(seeds, n.Address+":"+strconv.Itoa(n.Port))
 		}
-		c = redis.NewClusterClient(&redis.ClusterOptions{Addrs: seeds})
+		c = redis.NewClusterClient(&redis.ClusterOptions{Addrs: seeds, TLSConfig: cfg})
 	} else {
 		p := d.Primary("0001")
-		c = redis.NewClient(&redis.Options{Addr: p.Address + ":" + strconv.Itoa(p.Port)})
+		c = redis.NewClient(&redis.Options{Addr: p.Address + ":" + strconv.Itoa(p.Port), TLSConfig: cfg})
 	}
 	f.t.Cleanup(func() { c.Close() })
 	return c
@@ -396,7 +400,7 @@ func TestLifeOfShards(t *testing.T) {
 // One shard cannot elect anybody.
 func TestLifeOfOneShardInClusterMode(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, wish{kind: resource.ReplicationGroup, engine: engine.Redis, cluster: true, shards: 1, replicas: 2, change: func(c *resource.Cache) { c.TLS = false }})
+	f := newFleet(t, wish{kind: resource.ReplicationGroup, engine: engine.Redis, cluster: true, shards: 1, replicas: 2, change: func(c *resource.Cache) { c.TLS = true }})
 	f.fill(100)
 	for range 2 {
 		was := f.now().Primary("0001")
@@ -417,7 +421,7 @@ func TestLifeOfAGroup(t *testing.T) {
 	for _, e := range []resource.Engine{engine.Valkey, engine.Redis} {
 		t.Run(string(e), func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, wish{kind: resource.ReplicationGroup, engine: e, shards: 1, replicas: 2, change: func(c *resource.Cache) { c.TLS = false }})
+			f := newFleet(t, wish{kind: resource.ReplicationGroup, engine: e, shards: 1, replicas: 2, change: func(c *resource.Cache) { c.TLS = e == engine.Valkey }})
 			f.fill(100)
 			was := f.now().Primary("0001")
 			f.signal(was, syscall.SIGKILL)
@@ -459,7 +463,7 @@ func TestLifeOfAGroup(t *testing.T) {
 // What is in append-only files returns, also when everything died.
 func TestLifeOfADurableCluster(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, wish{kind: resource.MemoryDBCluster, engine: engine.Valkey, cluster: true, shards: 2, replicas: 1})
+	f := newFleet(t, wish{kind: resource.MemoryDBCluster, engine: engine.Valkey, cluster: true, shards: 2, replicas: 1, change: func(c *resource.Cache) { c.TLS = true }})
 	f.told("cluster fleet: Cluster created.")
 	f.fill(100)
 	f.signal(f.now().Primary("0001"), syscall.SIGKILL)

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,7 +16,17 @@ import (
 // watch remembers what the last look at the nodes found.
 type watch struct {
 	mu   sync.Mutex
-	mute map[string]bool // by node ID: it did not answer
+	mute map[string]time.Time // by node ID: since when it does not answer
+}
+
+// since is when a node was first found mute; now if it answered at the last look.
+func (w *watch) since(nodeID string, now time.Time) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t, ok := w.mute[nodeID]; ok {
+		return t
+	}
+	return now
 }
 
 // Watch compares the roles of engines with the records, for caches that have replicas: engines in cluster mode elect primaries by
@@ -41,7 +52,7 @@ func (w *Worker) Watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mute := map[string]bool{}
+	mute := map[string]time.Time{}
 	var g errgroup.Group
 	g.SetLimit(4)
 	var mu sync.Mutex
@@ -89,9 +100,8 @@ func replicated(c *resource.Cache) bool {
 }
 
 // deranged tells whether a cache is not as the records say. It notes in mute who did not answer; once is no reason for anything.
-func (w *Worker) deranged(d *resource.Deployment, sights map[string]sight, mute map[string]bool) (sick bool) {
-	w.watch.mu.Lock()
-	defer w.watch.mu.Unlock()
+func (w *Worker) deranged(d *resource.Deployment, sights map[string]sight, mute map[string]time.Time) (sick bool) {
+	now := w.Now()
 	for _, n := range d.Nodes {
 		if n.Host != w.Host || n.Status == resource.NodeCreating || n.Status == resource.NodeDeleting {
 			continue
@@ -101,8 +111,8 @@ func (w *Worker) deranged(d *resource.Deployment, sights map[string]sight, mute 
 		case !s.runs:
 			sick = true
 		case !s.answers:
-			mute[n.ID] = true
-			sick = sick || n.Primary && w.watch.mute[n.ID] && automatic(d.Cache)
+			mute[n.ID] = w.watch.since(n.ID, now)
+			sick = sick || n.Primary && mute[n.ID].Before(now) && automatic(d.Cache)
 		case s.busy:
 		case s.leads != n.Primary:
 			sick = true

@@ -47,11 +47,12 @@ type Options struct {
 type Worker struct {
 	Options
 	watch watch
+	hung  time.Duration
 }
 
 // New makes a Worker and registers its tasks with the queue.
 func New(o Options) *Worker {
-	w := &Worker{Options: o}
+	w := &Worker{Options: o, hung: hung}
 	for kind, k := range map[string]job.Kind{
 		resource.TaskCreateCache:    {Run: task(w.createCache), OnDiscard: given(w.createCacheFailed)},
 		resource.TaskModifyCache:    {Run: task(w.modifyCache), OnDiscard: given(w.modifyCacheFailed)},
