@@ -56,6 +56,7 @@ func New(o Options) *Worker {
 	for kind, k := range map[string]job.Kind{
 		resource.TaskCreateCache:    {Run: task(w.createCache), OnDiscard: given(w.createCacheFailed)},
 		resource.TaskModifyCache:    {Run: task(w.modifyCache), OnDiscard: given(w.modifyCacheFailed)},
+		resource.TaskConfigureCache: {Run: task(w.configureCache), OnDiscard: given(w.configureCacheFailed)},
 		resource.TaskDeleteCache:    {Run: task(w.deleteCache), OnDiscard: given(w.deleteCacheFailed)},
 		resource.TaskRecoverNode:    {Run: task(w.recoverNode)},
 		resource.TaskFailover:       {Run: task(w.failover), OnDiscard: given(w.failoverFailed)},
