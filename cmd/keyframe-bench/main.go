@@ -17,7 +17,7 @@ func main() {
 	megabytes := flag.Int64("megabytes", 850, "size of the data set as RDB")
 	runs := flag.Int("runs", 3, "runs of each measure")
 	dir := flag.String("dir", "", "where the data goes: the disk to measure")
-	only := flag.String("only", "", "basics, server, shards or pages; empty for all")
+	only := flag.String("only", "", "basics, server, cuts, shards or pages; empty for all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -28,6 +28,7 @@ func main() {
 	}{
 		{"basics", func() error { return bench.Run(ctx, os.Stdout, o) }},
 		{"server", func() error { return bench.Server(ctx, os.Stdout, o, *program) }},
+		{"cuts", func() error { return bench.Cuts(ctx, os.Stdout, o) }},
 		{"shards", func() error { return bench.Shards(ctx, os.Stdout, o, *program) }},
 		{"pages", func() error { return bench.Pages(ctx, os.Stdout, o, *program) }},
 	} {

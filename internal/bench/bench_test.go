@@ -37,6 +37,25 @@ func TestRunMeasuresAndLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestCutsMeasuresAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var out, log bytes.Buffer
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if err := Cuts(ctx, &out, Options{Bytes: 3 << 20, Runs: 2, Dir: dir, Log: &log}); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	for _, want := range []string{"3 times valkey-cli --rdb /dev/null at once", "at most 1.15", "| no clients | ", "at most 5 ms", "clients that write"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &out)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
 func TestRunFails(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
