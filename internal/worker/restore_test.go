@@ -2,8 +2,10 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/keyframe/keyframe/internal/blob/fault"
 	"github.com/keyframe/keyframe/internal/dataset"
 	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/kftest"
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
@@ -37,8 +40,14 @@ func equal(n int) shape {
 	return s
 }
 
-// born makes a cache as the control plane does, and runs its create job. The cache is what became of it.
+// born makes a cache, and waits for what becomes of it.
 func (h *hall) born(name string, s shape, t resource.CreateCacheTask) *resource.Cache {
+	h.t.Helper()
+	return h.asked(name, s, t)()
+}
+
+// asked records a cache and its create job, as the control plane does. The result waits for the job's end.
+func (h *hall) asked(name string, s shape, t resource.CreateCacheTask) func() *resource.Cache {
 	h.t.Helper()
 	choice, err := h.Catalog.Resolve(s.engine, "")
 	h.must(err)
@@ -63,15 +72,25 @@ func (h *hall) born(name string, s shape, t resource.CreateCacheTask) *resource.
 			Name: fmt.Sprintf("%s-%s-001", name, shard), Number: "0001", Zone: "us-east-1a", Status: resource.NodeCreating, CreatedAt: time.Now()})
 	}
 	t.CacheID = c.ID
-	h.do(resource.TaskCreateCache, c.ID, t, func(tx *metastore.Tx) error {
+	var id string
+	h.must(h.DB.Update(h.t.Context(), func(tx *metastore.Tx) (err error) {
 		for _, n := range nodes {
 			if err := tx.InsertNode(c, n); err != nil {
 				return err
 			}
 		}
-		return tx.InsertCache(c)
-	})
-	return h.cacheNow(c.ID)
+		if err := tx.InsertCache(c); err != nil {
+			return err
+		}
+		id, err = h.Queue.Enqueue(tx, job.NewSpec(resource.TaskCreateCache, c.ID, t))
+		return err
+	}))
+	return func() *resource.Cache {
+		h.t.Helper()
+		_, err := job.Wait(kftest.Context(h.t), h.DB, id)
+		h.must(err)
+		return h.cacheNow(c.ID)
+	}
 }
 
 // alive wants a cache that its create job finished.
@@ -103,7 +122,7 @@ func (h *hall) servers(c *resource.Cache) (all []dataset.Server) {
 	return all
 }
 
-// holds wants a cache with exactly some data, the functions on every shard, and no data file left.
+// holds wants a cache with exactly some data, and the functions on every shard.
 func (h *hall) holds(c *resource.Cache, want dataset.Digest) {
 	h.t.Helper()
 	var got dataset.Digest
@@ -125,11 +144,6 @@ func (h *hall) holds(c *resource.Cache, want dataset.Digest) {
 	if c.Layout == nil || c.Layout.ClusterMode {
 		if _, err := dataset.ClusterAt(h.t.Context(), h.servers(c)[0]); err != nil {
 			h.t.Errorf("cache %s: %v", c.Name, err)
-		}
-	}
-	for _, n := range h.Engines.Nodes() {
-		if _, err := os.Stat(h.Engines.DataPath(n.ID)); !errors.Is(err, os.ErrNotExist) {
-			h.t.Errorf("node %s keeps its data file: %v", n.ID, err)
 		}
 	}
 }
@@ -201,8 +215,17 @@ func TestRestoreIntoAnyShape(t *testing.T) {
 			h := newHall(t)
 			from, want := h.filledCache("source", c.from)
 			h.taken("s", from)
+			var all []func() *resource.Cache
 			for name, to := range c.to {
-				h.holds(h.born(name, to, resource.CreateCacheTask{SnapshotID: "s"}), want)
+				all = append(all, h.asked(name, to, resource.CreateCacheTask{SnapshotID: "s"}))
+			}
+			for _, wait := range all {
+				h.holds(h.alive(wait()), want)
+			}
+			for _, n := range h.Engines.Nodes() {
+				if _, err := os.Stat(h.Engines.DataPath(n.ID)); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("node %s keeps its data file: %v", n.ID, err)
+				}
 			}
 		})
 	}
@@ -256,6 +279,7 @@ func TestRestoreSeveralFiles(t *testing.T) {
 	one := shape{kind: resource.ReplicationGroup, engine: engine.Valkey, single: true}
 	redis := equal(2)
 	redis.engine = engine.Redis
+	var waits []func()
 	for name, good := range map[string]struct {
 		to   shape
 		from []string
@@ -265,16 +289,21 @@ func TestRestoreSeveralFiles(t *testing.T) {
 		"serverless": {shape{kind: resource.Serverless, engine: engine.Valkey}, []string{"a", "b"}, 5}, "lowered": {redis, []string{"a", "b"}, 5},
 		"another-database": {one, []string{"db"}, 1},
 	} {
-		c := h.alive(h.born(name, good.to, resource.CreateCacheTask{Objects: objects(good.from...)}))
-		var keys int64
-		for _, s := range h.servers(c) {
-			d, err := dataset.DigestOf(t.Context(), s, time.Time{})
-			h.must(err)
-			keys += d.Keys
-		}
-		if keys != good.keys {
-			t.Errorf("%s: %d keys, want %d", name, keys, good.keys)
-		}
+		wait := h.asked(name, good.to, resource.CreateCacheTask{Objects: objects(good.from...)})
+		waits = append(waits, func() {
+			var keys int64
+			for _, s := range h.servers(h.alive(wait())) {
+				d, err := dataset.DigestOf(t.Context(), s, time.Time{})
+				h.must(err)
+				keys += d.Keys
+			}
+			if keys != good.keys {
+				t.Errorf("%s: %d keys, want %d", name, keys, good.keys)
+			}
+		})
+	}
+	for _, wait := range waits {
+		wait()
 	}
 	for name, bad := range map[string]struct {
 		to     shape
@@ -328,5 +357,60 @@ func TestRestoreEndsWithAnyEngine(t *testing.T) {
 		if h.Engines.Running(id) {
 			t.Errorf("%s runs", id)
 		}
+	}
+}
+
+// A run after one that died gives data only to primaries that have lost it since. A store that fails once is asked again.
+func TestRestoreIsRepeated(t *testing.T) {
+	t.Parallel()
+	var again func(ctx context.Context, r *job.Running) error
+	h := newHall(t, func(o *Options) {
+		o.Queue.Register("again", job.Kind{Run: func(ctx context.Context, r *job.Running) error { return again(ctx, r) }})
+	})
+	from, want := h.filledCache("source", equal(3))
+	h.taken("s", from)
+	failed := false
+	h.store.Set(func(_ int, op fault.Op, key string) bool {
+		if op == fault.Read && strings.HasPrefix(key, "captures/") && !failed {
+			failed = true
+			return true
+		}
+		return false
+	})
+	task := resource.CreateCacheTask{CacheID: "cache-twice", SnapshotID: "s"}
+	c := h.born("twice", equal(2), task)
+	if !failed {
+		t.Error("the store did not fail")
+	}
+	h.holds(c, want)
+
+	keys := map[string]int64{}
+	for _, id := range []string{"twice-0001", "twice-0002"} {
+		load, err := h.Engines.Loaded(t.Context(), id)
+		h.must(err)
+		keys[id] = load.Keys + load.Expired
+	}
+	kept := h.Engines.PID("twice-0001")
+	h.must(h.Engines.Kill(t.Context(), "twice-0002"))
+	again = func(ctx context.Context, r *job.Running) error {
+		if len(r.Checkpoint) == 0 {
+			return errors.Join(r.Save(ctx, filled{keys}), errors.New("killed"))
+		}
+		var d *resource.Deployment
+		h.must(h.DB.View(ctx, func(tx *metastore.Tx) (err error) { d, err = tx.Deployment(c); return err }))
+		choice, err := h.Catalog.Resolve(c.Engine, c.EngineVersion())
+		h.must(err)
+		got, err := h.launch(ctx, r, task, d, choice)
+		if !maps.Equal(got, keys) {
+			t.Errorf("launched with %v, want %v", got, keys)
+		}
+		return errors.Join(err, h.Engines.WaitReady(ctx, "twice-0002", nil))
+	}
+	if j := h.do("again", c.ID, nil, func(*metastore.Tx) error { return nil }); j.State != job.StateCompleted {
+		t.Fatalf("%s: %s", j.State, j.LastError)
+	}
+	h.holds(c, want)
+	if pid := h.Engines.PID("twice-0001"); pid != kept {
+		t.Errorf("the one that lived was started again")
 	}
 }
