@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -128,6 +129,14 @@ func (c *crashed) bucket(name string) {
 	}
 }
 
+func (c *crashed) put(bucket, key string, body []byte) {
+	c.t.Helper()
+	c.want.objects[bucket+"/"+key] = true
+	if _, err := c.s3().PutObject(c.t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 func (c *crashed) export(name, bucket string) func() error {
 	c.want.objects[bucket+"/"+name+"-0001.rdb"] = true
 	return func() error {
@@ -178,6 +187,10 @@ func lifeOfCaches(c *crashed) {
 	c.want.caches["restored"], c.want.caches["from-file"] = data, data
 	c.through(c.create("restored", "redis", *c.snapshot("s1").ARN), "create-cache.placed", "create-cache.streaming", "create-cache.started")
 	c.through(c.create("from-file", "redis", "arn:aws:s3:::exports/s1-0001.rdb"), "create-cache.written", "create-cache.filled", "create-cache.ready")
+	c.want.caches["from-files"] = data
+	c.put("exports", "empty.rdb", rdbFile())
+	c.through(c.create("from-files", "redis", "arn:aws:s3:::exports/s1-0001.rdb", "arn:aws:s3:::exports/empty.rdb"),
+		"create-cache.inspected", "create-cache.routing", "create-cache.fed")
 	c.verify()
 
 	limit := elasticache.ModifyServerlessCacheInput{ServerlessCacheName: aws.String("orders"),
@@ -198,6 +211,7 @@ func lifeOfCaches(c *crashed) {
 	c.through(func() error { c.killEngine("from-file"); return nil }, "recover-node.counted", "recover-node.started", "recover-node.ready")
 	c.through(c.deleteCache("orders", "final"), "delete-cache.begun", "delete-cache.final-snapshot", "delete-cache.removed")
 	c.through(c.deleteCache("from-file", ""))
+	c.through(c.deleteCache("from-files", ""))
 	c.want.caches["again"] = data
 	c.through(c.create("again", "valkey", *c.snapshot("final").ARN), "create-cache.unlinked", "create-cache.admitted")
 	c.verify()
