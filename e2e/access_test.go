@@ -19,6 +19,7 @@ import (
 const (
 	password  = "correct-horse-battery"
 	password2 = "staple-of-sixteen-letters"
+	password3 = "another-of-sixteen-letters"
 )
 
 // login tries to log in and to read and write; it tells the error codes, empty for success.
