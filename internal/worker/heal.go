@@ -47,7 +47,15 @@ func (w *Worker) heal(ctx context.Context, r *job.Running, cacheID string, state
 	if err := h.settle(ctx); err != nil {
 		return nil, err
 	}
-	return h.d, h.close(ctx)
+	if err := h.close(ctx); err != nil {
+		return nil, err
+	}
+	for _, n := range h.d.Nodes {
+		if h.unsure[n.ID] {
+			return nil, fmt.Errorf("node %s of %s does not answer, and cannot be taken over", n.ID, h.d.Name)
+		}
+	}
+	return h.d, nil
 }
 
 // healing is one run of heal.
@@ -63,10 +71,14 @@ type healing struct {
 
 // concerns tells whether a node is to be healed.
 func (h *healing) concerns(n *resource.Node) bool {
-	if n.Primary {
-		return n.Status != resource.NodeCreating || h.Engines.Started(n.ID)
+	switch n.Status {
+	case resource.NodeCreating:
+		return n.Primary && h.Engines.Started(n.ID) // it may have slots already
+	case resource.NodeDeleting:
+		_, err := h.Engines.Node(n.ID)
+		return n.Primary && err == nil // it may have slots still
 	}
-	return n.Status != resource.NodeCreating && n.Status != resource.NodeDeleting
+	return true
 }
 
 // adopt takes over all nodes that run. One whose directory is gone gets a new one: the data directory came back from a backup without it.

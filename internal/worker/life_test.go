@@ -411,8 +411,22 @@ func TestLifeOfOneShardInClusterMode(t *testing.T) {
 		f.holds(100)
 	}
 	f.failOver(resource.FailoverTask{Shard: "0001"})
-	f.well("order")
+	d := f.well("order")
 	f.holds(100)
+
+	// A directory comes back from a backup without its nodes.
+	f.must(f.Engines.Remove(t.Context(), d.Nodes[2].ID))
+	f.must(f.Watch(t.Context()))
+	f.well("the return of a replica in a new directory")
+	f.holds(100)
+	for _, n := range d.Nodes {
+		f.must(f.Engines.Remove(t.Context(), n.ID))
+	}
+	f.must(f.Watch(t.Context()))
+	if d := f.well("the return of all in new directories"); d.Restarts == 0 {
+		t.Error("nobody counts that the shard came back empty")
+	}
+	f.holds(0)
 }
 
 // Without cluster mode it is ours to fail over.
