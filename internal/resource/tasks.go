@@ -31,6 +31,7 @@ type ModifyCacheTask struct {
 	CacheID string
 	Engine  Engine `json:",omitempty"` // the new engine and version, empty when they stay
 	Major   string `json:",omitempty"` // of a cache of nodes: the new Layout.EngineVersion
+	Accept  bool   `json:",omitempty"` // bring the record in line with the engines instead: a change of the cache's nodes was given up
 }
 
 // ConfigureCacheTask brings users, parameters and memory limits of running nodes in line with the records.

@@ -73,14 +73,14 @@ func (w *Worker) apply(ctx context.Context, d *resource.Deployment, s settings) 
 		if _, err := w.Engines.Adopt(ctx, n.ID); err != nil {
 			return false, err
 		}
-		if d.Engine != resource.Memcached {
-			if err := w.Engines.SetUsers(ctx, n.ID, s.Users); err != nil {
-				return false, err
-			}
-		}
 		left, err := w.Engines.SetParameters(ctx, n.ID, s.Parameters)
 		if err != nil {
 			return false, err
+		}
+		if d.Engine != resource.Memcached { // after the parameters: one of them is what users get who have no rule about channels
+			if err := w.Engines.SetUsers(ctx, n.ID, s.Users); err != nil {
+				return false, err
+			}
 		}
 		pending = pending || len(left) > 0
 		if err := w.Engines.SetMaxMemory(ctx, n.ID, s.MaxMemory); err != nil {

@@ -19,6 +19,9 @@ func (w *Worker) modifyCache(ctx context.Context, r *job.Running, t resource.Mod
 	if err != nil {
 		return done(err)
 	}
+	if cache.Layout != nil && t.Accept {
+		return w.accept(ctx, r, t)
+	}
 	if cache.Layout != nil {
 		return w.reshape(ctx, r, t)
 	}
@@ -119,6 +122,9 @@ func (w *Worker) modifyCacheFailed(tx *metastore.Tx, _ job.Job, t resource.Modif
 	cache, err := cacheIn(tx, t.CacheID, resource.CacheModifying)
 	if err != nil {
 		return done(err)
+	}
+	if cache.Layout != nil {
+		return w.reshapeFailed(tx, cache, t, cause)
 	}
 	cache.Status = resource.CacheAvailable
 	if err := tx.UpdateCache(cache); err != nil {

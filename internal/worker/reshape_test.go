@@ -410,3 +410,167 @@ func TestVersionChange(t *testing.T) {
 		})
 	}
 }
+
+// A resharding that is interrupted in the middle of slots is finished by the next run; one that is given up leaves records that tell what is there.
+func TestReshardIsRepairedOrAccepted(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	d := h.group(engine.Valkey, true, 2, 0)
+	all, err := dataset.ClusterAt(t.Context(), h.server(d, d.Nodes[0]))
+	h.must(err)
+	_, err = all.Fill(t.Context(), dataset.Spec{Keys: 3000, Seed: 3, TTLShare: -1})
+	h.must(err)
+	before := h.digest(d)
+	l := h.load(d, 1)
+
+	// What a run leaves that was killed: marks on one side, on both, and keys on both sides.
+	g, err := h.openRing(t.Context(), d.Nodes)
+	h.must(err)
+	defer g.close()
+	m, err := h.newMover(t.Context(), g, route{d.Nodes[0], d.Nodes[1]})
+	h.must(err)
+	defer m.close()
+	m.tally, m.room = &tally{}, &room{ring: g}
+	slots := []int{10, 11, 12, 13, 14, 15}
+	h.must(m.mark(t.Context(), m.dst, slots, "IMPORTING", m.fromID))
+	h.must(m.mark(t.Context(), m.src, slots[2:], "MIGRATING", m.toID))
+	h.must(m.empty(t.Context(), 12))
+	v, err := m.src.Do(t.Context(), "CLUSTER", "GETKEYSINSLOT", "13", "1")
+	h.must(err)
+	if keys, err := v.Strings(); err != nil {
+		t.Error(err)
+	} else if len(keys) > 0 {
+		h.must(m.send(t.Context(), keys, 100))
+	}
+	h.must(m.empty(t.Context(), 14))
+	h.must(m.mark(t.Context(), m.dst, []int{14}, "NODE", m.toID))
+
+	d = h.scale(d.ID, 2, 0)
+	l.stop(h)
+	if after := h.digest(d); after != before {
+		t.Errorf("%v, before %v", after, before)
+	}
+	h.must(g.look(t.Context()))
+	for _, n := range d.Nodes {
+		if m := g.self[n.ID]; len(m.Importing)+len(m.Migrating) > 0 {
+			t.Errorf("node %s has open slots: %v %v", n.Name, m.Importing, m.Migrating)
+		}
+	}
+
+	// A third shard was made and has some slots, a fourth has none, when the job is given up.
+	shards := shares(4, 0)
+	fail := fmt.Errorf("the test wants it so")
+	h.must(h.DB.Update(t.Context(), func(tx *metastore.Tx) error {
+		d.Status, d.Layout.Shards = resource.CacheModifying, shards
+		return tx.UpdateCache(d.Cache)
+	}))
+	h.member(d.Cache, "0003", 1)
+	h.member(d.Cache, "0004", 1)
+	j := h.do(resource.TaskModifyCache, d.ID, resource.ModifyCacheTask{CacheID: d.ID, Engine: "none", Major: "1"}, func(tx *metastore.Tx) error { return nil })
+	if j.State != job.StateCancelled {
+		t.Fatalf("the job is %s: %s", j.State, j.LastError)
+	}
+	kftest.Eventually(t, "the records to follow", func() error {
+		if s := h.cacheNow(d.ID).Status; s != resource.CacheAvailable {
+			return fmt.Errorf("the cache is %s", s)
+		}
+		return nil
+	})
+	d = h.look(d.ID)
+	if len(d.Nodes) != 2 || len(d.Layout.Shards) != 2 {
+		t.Errorf("%d nodes, shards %v after %v", len(d.Nodes), d.Layout.Shards, fail)
+	}
+	if after := h.digest(d); after != before {
+		t.Errorf("%v, before %v", after, before)
+	}
+}
+
+// Rebooted nodes have their data and the parameters that waited for it.
+func TestReboot(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cluster  bool
+		replicas int
+		log      bool
+	}{"alone": {false, 0, false}, "replicas": {false, 1, false}, "cluster": {true, 1, false}, "log": {true, 0, true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHall(t)
+			d := h.group(engine.Valkey, c.cluster, 1, c.replicas, func(cache *resource.Cache) { cache.Layout.DurableLog = c.log })
+			_, err := dataset.Fill(t.Context(), h.server(d, d.Nodes[0]), dataset.Spec{Keys: 500, Seed: 4})
+			h.must(err)
+			digest := func() dataset.Digest {
+				sum, err := dataset.DigestOf(t.Context(), h.server(d, h.look(d.ID).Primary("0001")), time.Time{})
+				h.must(err)
+				return sum
+			}
+			before := digest()
+			group := &resource.ParameterGroup{Scope: home, Service: "elasticache", Name: "own", Family: "valkey8", Values: map[string]string{"maxmemory-policy": "allkeys-lfu", "databases": "7"}}
+			if c.cluster {
+				group.Values = map[string]string{"maxmemory-policy": "allkeys-lfu", "cluster-enabled": "yes"}
+			}
+			h.must(h.DB.Update(t.Context(), func(tx *metastore.Tx) error { return tx.InsertParameterGroup(group) }))
+			j := h.do(resource.TaskConfigureCache, d.ID, resource.ConfigureCacheTask{CacheID: d.ID}, func(tx *metastore.Tx) error {
+				d.Layout.ParameterGroup, d.Layout.ParameterStatus = "own", resource.ParametersApplying
+				return tx.UpdateCache(d.Cache)
+			})
+			if j.State != job.StateCompleted {
+				t.Fatalf("the job is %s: %s", j.State, j.LastError)
+			}
+			want := resource.ParametersPendingReboot
+			if c.cluster {
+				want = resource.ParametersInSync
+			}
+			if got := h.cacheNow(d.ID).Layout.ParameterStatus; got != want {
+				t.Errorf("parameters are %s", got)
+			}
+			pids := map[string]int{}
+			var ids []string
+			for _, n := range d.Nodes {
+				ids, pids[n.ID] = append(ids, n.ID), h.Engines.PID(n.ID)
+				if got := h.setting(n, "maxmemory-policy"); got != "allkeys-lfu" {
+					t.Errorf("the policy is %s", got)
+				}
+			}
+			j = h.do(resource.TaskRebootNodes, d.ID, resource.RebootNodesTask{CacheID: d.ID, NodeIDs: ids}, func(tx *metastore.Tx) error {
+				cache, err := tx.CacheByID(d.ID)
+				if err != nil {
+					return err
+				}
+				cache.Status = resource.CacheRebooting
+				return tx.UpdateCache(cache)
+			})
+			if j.State != job.StateCompleted {
+				t.Fatalf("the job is %s: %s", j.State, j.LastError)
+			}
+			now := h.look(d.ID)
+			if now.Status != resource.CacheAvailable || now.Restarts != 0 || now.Layout.ParameterStatus != resource.ParametersInSync {
+				t.Errorf("%s, %d restarts, parameters %s", now.Status, now.Restarts, now.Layout.ParameterStatus)
+			}
+			for _, n := range now.Nodes {
+				kftest.Guard(t, h.Engines.PID(n.ID))
+				if h.Engines.PID(n.ID) == pids[n.ID] || n.Status != resource.NodeAvailable {
+					t.Errorf("node %s was not restarted, or is %s", n.Name, n.Status)
+				}
+				if got := h.setting(n, "databases"); !c.cluster && got != "7" {
+					t.Errorf("it has %s databases", got)
+				}
+			}
+			if after := digest(); after != before {
+				t.Errorf("%v, before %v", after, before)
+			}
+		})
+	}
+}
+
+func (h *hall) setting(n *resource.Node, name string) string {
+	h.t.Helper()
+	conn, err := h.Engines.Admin(h.t.Context(), n.ID)
+	h.must(err)
+	defer conn.Close()
+	v, err := conn.Do(h.t.Context(), "CONFIG", "GET", name)
+	h.must(err)
+	pair, err := v.Strings()
+	h.must(err)
+	return pair[1]
+}

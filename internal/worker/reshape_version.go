@@ -158,7 +158,7 @@ func (w *Worker) changeAlone(ctx context.Context, r *job.Running, d *resource.De
 		}
 		return w.Engines.WaitReady(ctx, n.ID, nil)
 	}
-	err := w.restartWithData(ctx, r, c, restart{node: n.ID, binary: &choice.Binary, prepare: func() error { return w.reparameter(ctx, d, n) },
+	err := w.restartWithData(ctx, r, c, restart{node: n.ID, replicas: len(d.Of(n.Shard)) > 1, binary: &choice.Binary, prepare: func() error { return w.reparameter(ctx, d, n) },
 		emptied: func(tx *metastore.Tx) error { return w.tell(tx, d.Cache, "%s", emptyAgain(d, n)) }})
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/keyframe/keyframe/internal/metastore"
 )
 
-// progress is the checkpoint of jobs that change the nodes of a cache.
+// changing is the checkpoint of jobs that change the nodes of a cache.
 type changing struct {
 	// Saved are nodes, by ID, that wrote their data and ended, and have not proved since that they have it again: how many keys it is.
 	Saved map[string]int64 `json:",omitempty"`
@@ -35,10 +35,11 @@ func loadChanging(r *job.Running) (*changing, error) {
 
 // restart is a restart of one node with its own data.
 type restart struct {
-	node    string
-	binary  *engine.Installed            // to run from now on; nil: the one that it has
-	prepare func() error                 // done while the node is down; may be nil
-	emptied func(tx *metastore.Tx) error // told when the node had ended before it could save anything
+	node     string
+	replicas bool                         // the node has replicas, which it must not empty
+	binary   *engine.Installed            // to run from now on; nil: the one that it has
+	prepare  func() error                 // done while the node is down; may be nil
+	emptied  func(tx *metastore.Tx) error // told when the node had ended before it could save anything
 }
 
 // restartWithData has a node write its data, end, and start on it. No write is lost: the engine saves when it has stopped to serve. An
@@ -55,6 +56,9 @@ func (w *Worker) restartWithData(ctx context.Context, r *job.Running, c *changin
 			return err
 		}
 		lost := !exists(path)
+		if lost && a.replicas {
+			return fmt.Errorf("node %s ended before it could save its data, and a replica has to take its place", a.node)
+		}
 		c.Saved[a.node] = keys
 		err = r.Update(ctx, func(tx *metastore.Tx) error {
 			if lost && a.emptied != nil {

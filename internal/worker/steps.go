@@ -10,7 +10,7 @@ var Steps = []string{
 	"reshape.placed", "reshape.started", "reshape.joined", "reshape.followed", "reshape.importing", "reshape.migrating", "reshape.emptied", "reshape.taken",
 	"reshape.given", "reshape.forgotten", "reshape.removed", "reshape.settled",
 	"reshape.outfitted", "reshape.turned",
-	"configure-cache.applied",
+	"configure-cache.applied", "reboot-nodes.begun", "reboot-nodes.ready",
 	"delete-cache.begun", "delete-cache.final-snapshot", "delete-cache.removed",
 	"recover-node.counted", "recover-node.started", "recover-node.ready",
 	"heal.fenced", "heal.promoted", "heal.recorded", "heal.counted", "heal.led", "heal.joined",

@@ -56,10 +56,11 @@ func New(o Options) *Worker {
 	for kind, k := range map[string]job.Kind{
 		resource.TaskCreateCache:    {Run: task(w.createCache), OnDiscard: given(w.createCacheFailed)},
 		resource.TaskModifyCache:    {Run: task(w.modifyCache), OnDiscard: given(w.modifyCacheFailed)},
-		resource.TaskConfigureCache: {Run: task(w.configureCache), OnDiscard: given(w.configureCacheFailed)},
 		resource.TaskDeleteCache:    {Run: task(w.deleteCache), OnDiscard: given(w.deleteCacheFailed)},
 		resource.TaskRecoverNode:    {Run: task(w.recoverNode)},
 		resource.TaskFailover:       {Run: task(w.failover), OnDiscard: given(w.failoverFailed)},
+		resource.TaskConfigureCache: {Run: task(w.configureCache), OnDiscard: given(w.configureCacheFailed)},
+		resource.TaskRebootNodes:    {Run: task(w.rebootNodes), OnDiscard: given(w.rebootNodesFailed)},
 		resource.TaskCreateSnapshot: {Run: task(w.createSnapshot), OnDiscard: given(w.createSnapshotFailed)},
 		resource.TaskCopySnapshot:   {Run: task(w.copySnapshot), OnDiscard: given(w.copySnapshotFailed)},
 		resource.TaskExportSnapshot: {Run: task(w.exportSnapshot), OnDiscard: given(w.exportSnapshotFailed)},
