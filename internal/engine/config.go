@@ -43,6 +43,7 @@ type Config struct {
 // defaults may be overridden by Parameters.
 var defaults = map[string]string{
 	"maxmemory-policy":                "volatile-lru", // AWS's default: keys without expiry are never evicted
+	"acl-pubsub-default":              "allchannels",  // AWS's default too: an access string without channels allows all of them
 	"repl-diskless-sync":              "yes",          // snapshots stream from the fork, past the disk
 	"repl-diskless-sync-delay":        "0",
 	"rdbcompression":                  "no",      // snapshots are compressed better and faster by us

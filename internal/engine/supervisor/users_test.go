@@ -153,3 +153,34 @@ func TestClosedUserKeepsEverybodyOut(t *testing.T) {
 		}
 	})
 }
+
+// A user without a rule about channels may use all of them, unless the parameter says otherwise; rules about channels hold in any case.
+func TestChannelsOfUsers(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e resource.Engine) {
+		ctx := kftest.Context(t)
+		users := []engine.User{{Name: "silent", NoPass: true, Access: "on ~* +@all"}, {Name: "some", NoPass: true, Access: "on +@all &news:*"}, {Name: "none", NoPass: true, Access: "on +@all resetchannels"}}
+		for name, c := range map[string]struct {
+			opts []kftest.Option
+			may  map[string]bool
+		}{
+			"default": {nil, map[string]bool{"silent sport": true, "some news:1": true, "some sport": false, "none sport": false}},
+			"reset":   {[]kftest.Option{kftest.Parameter("acl-pubsub-default", "resetchannels")}, map[string]bool{"silent sport": false, "some news:1": true, "some sport": false, "none sport": false}},
+		} {
+			n := kftest.Engine(t, e, c.opts...)
+			if err := n.Sup.SetUsers(ctx, n.ID, users); err != nil {
+				t.Fatal(err)
+			}
+			for who, ok := range c.may {
+				user, channel, _ := strings.Cut(who, " ")
+				conn := n.Client(t)
+				if err := conn.Auth(ctx, user, "any"); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := conn.Do(ctx, "PUBLISH", channel, "m"); (err == nil) != ok || err != nil && !resp.IsCode(err, "NOPERM") {
+					t.Errorf("%s: %s: %v", name, who, err)
+				}
+			}
+		}
+	})
+}
