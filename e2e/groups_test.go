@@ -3,6 +3,8 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/memorydb"
 	mdbtypes "github.com/aws/aws-sdk-go-v2/service/memorydb/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/keyframe/keyframe/internal/engine/resp"
 )
 
 // fails checks the code of a refusal, and what its message says.
@@ -301,4 +305,140 @@ func TestEmptyByNature(t *testing.T) {
 	if out, err := m.DescribeMultiRegionParameterGroups(ctx, &memorydb.DescribeMultiRegionParameterGroupsInput{}); err != nil || len(out.MultiRegionParameterGroups) != 0 {
 		t.Errorf("%+v, %v", out, err)
 	}
+}
+
+// Parameters and the node type's memory reach the engine when it starts, and while it runs.
+func TestParametersReachEngines(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	c, ctx := s.elasticache(), t.Context()
+	name := aws.String("cache-params")
+	if _, err := c.CreateCacheParameterGroup(ctx, &elasticache.CreateCacheParameterGroupInput{CacheParameterGroupName: name,
+		CacheParameterGroupFamily: aws.String("valkey8"), Description: aws.String("d")}); err != nil {
+		t.Fatal(err)
+	}
+	modify := func(values ...string) {
+		t.Helper()
+		in := &elasticache.ModifyCacheParameterGroupInput{CacheParameterGroupName: name}
+		for i := 0; i < len(values); i += 2 {
+			in.ParameterNameValues = append(in.ParameterNameValues, ectypes.ParameterNameValue{ParameterName: &values[i], ParameterValue: &values[i+1]})
+		}
+		if _, err := c.ModifyCacheParameterGroup(ctx, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	modify("maxmemory-policy", "allkeys-lru")
+	id := aws.String("one")
+	if _, err := c.CreateCacheCluster(ctx, &elasticache.CreateCacheClusterInput{CacheClusterId: id, Engine: aws.String("valkey"), CacheNodeType: aws.String("cache.t3.micro"),
+		NumCacheNodes: aws.Int32(1), CacheParameterGroupName: name}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.DeleteCacheParameterGroup(ctx, &elasticache.DeleteCacheParameterGroupInput{CacheParameterGroupName: name})
+	fails(t, err, "InvalidCacheParameterGroupState", "one")
+	var cluster ectypes.CacheCluster
+	settled := func() {
+		t.Helper()
+		until(t, "cache cluster available and its parameters in sync", func() (bool, error) {
+			out, err := c.DescribeCacheClusters(ctx, &elasticache.DescribeCacheClustersInput{CacheClusterId: id, ShowCacheNodeInfo: aws.Bool(true)})
+			if err != nil {
+				return false, err
+			}
+			cluster = out.CacheClusters[0]
+			return *cluster.CacheClusterStatus == "available" && *cluster.CacheParameterGroup.ParameterApplyStatus == "in-sync", nil
+		})
+	}
+	settled()
+	memory := func() string {
+		t.Helper()
+		e := cluster.CacheNodes[0].Endpoint
+		conn, err := resp.Dial(ctx, fmt.Sprintf("%s:%d", *e.Address, *e.Port), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		v, err := conn.Do(ctx, "INFO", "memory")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := v.Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	if info := memory(); !strings.Contains(info, "maxmemory:402653175\r\n") || !strings.Contains(info, "maxmemory_policy:allkeys-lru\r\n") {
+		t.Errorf("a new node has %s", info)
+	}
+	modify("maxmemory-policy", "noeviction", "reserved-memory-percent", "50")
+	settled()
+	if info := memory(); !strings.Contains(info, "maxmemory:268435450\r\n") || !strings.Contains(info, "maxmemory_policy:noeviction\r\n") {
+		t.Errorf("after a change the node has %s", info)
+	}
+	types, err := c.ListAllowedNodeTypeModifications(ctx, &elasticache.ListAllowedNodeTypeModificationsInput{CacheClusterId: id})
+	if err != nil || !slices.Contains(types.ScaleUpModifications, "cache.t3.small") || len(types.ScaleDownModifications) != 0 {
+		t.Errorf("%+v, %v", types, err)
+	}
+}
+
+// memcached takes a change of its parameters when it is rebooted, and until then the cluster says so.
+func TestParametersReachMemcached(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	c, ctx := s.elasticache(), t.Context()
+	name, id := aws.String("cache-params"), aws.String("mem")
+	if _, err := c.CreateCacheParameterGroup(ctx, &elasticache.CreateCacheParameterGroupInput{CacheParameterGroupName: name,
+		CacheParameterGroupFamily: aws.String("memcached1.6"), Description: aws.String("d")}); err != nil {
+		t.Fatal(err)
+	}
+	modify := func(parameter, value string) {
+		t.Helper()
+		if _, err := c.ModifyCacheParameterGroup(ctx, &elasticache.ModifyCacheParameterGroupInput{CacheParameterGroupName: name,
+			ParameterNameValues: []ectypes.ParameterNameValue{{ParameterName: &parameter, ParameterValue: &value}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	modify("max_item_size", "2097152")
+	if _, err := c.CreateCacheCluster(ctx, &elasticache.CreateCacheClusterInput{CacheClusterId: id, Engine: aws.String("memcached"), CacheNodeType: aws.String("cache.t3.micro"),
+		NumCacheNodes: aws.Int32(1), CacheParameterGroupName: name}); err != nil {
+		t.Fatal(err)
+	}
+	var cluster ectypes.CacheCluster
+	settled := func(status string) {
+		t.Helper()
+		until(t, "cache cluster available and its parameters "+status, func() (bool, error) {
+			out, err := c.DescribeCacheClusters(ctx, &elasticache.DescribeCacheClustersInput{CacheClusterId: id, ShowCacheNodeInfo: aws.Bool(true)})
+			if err != nil {
+				return false, err
+			}
+			cluster = out.CacheClusters[0]
+			return *cluster.CacheClusterStatus == "available" && *cluster.CacheParameterGroup.ParameterApplyStatus == status, nil
+		})
+	}
+	setting := func(wanted string) {
+		t.Helper()
+		e := cluster.CacheNodes[0].Endpoint
+		conn, err := net.Dial("tcp", net.JoinHostPort(*e.Address, fmt.Sprint(*e.Port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "stats settings\r\nquit\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(conn)
+		if err != nil || !strings.Contains(string(text), wanted+"\r\n") {
+			t.Errorf("no %s in %s, %v", wanted, text, err)
+		}
+	}
+	settled("in-sync")
+	setting("STAT item_size_max 2097152")
+	setting("STAT maxbytes 432013312") // 512 MB, less 100 for connections
+	modify("max_item_size", "4194304")
+	settled("pending-reboot")
+	setting("STAT item_size_max 2097152")
+	if _, err := c.RebootCacheCluster(ctx, &elasticache.RebootCacheClusterInput{CacheClusterId: id, CacheNodeIdsToReboot: []string{"0001"}}); err != nil {
+		t.Fatal(err)
+	}
+	settled("in-sync")
+	setting("STAT item_size_max 4194304")
 }
