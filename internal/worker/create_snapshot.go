@@ -3,8 +3,10 @@ package worker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/keyframe/keyframe/internal/blob"
+	"github.com/keyframe/keyframe/internal/capture"
 	"github.com/keyframe/keyframe/internal/failpoint"
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/metastore"
@@ -32,7 +34,7 @@ func (w *Worker) takeSnapshot(ctx context.Context, r *job.Running, id string, fi
 			return job.Cancel(err)
 		}
 		if err != nil {
-			return err // also of a damaged transfer: the engine still has the data, and the next one may be sound
+			return w.patiently(ctx, r, s, err) // also of a damaged transfer: the engine still has the data, and the next one may be sound
 		}
 	case err != nil:
 		return hopeless(err)
@@ -55,6 +57,33 @@ func (w *Worker) takeSnapshot(ctx context.Context, r *job.Running, id string, fi
 		}
 		return w.tellTaken(tx, s, m)
 	})
+}
+
+// turmoil is how long a failover may take before the attempts of a snapshot that it disturbs are counted.
+const turmoil = time.Minute
+
+// patiently lets a snapshot wait for a new primary, if there is one to be expected. Otherwise, or when that takes too long, the error counts as an attempt.
+func (w *Worker) patiently(ctx context.Context, r *job.Running, s *resource.Snapshot, cause error) error {
+	moving := errors.Is(cause, capture.ErrLayout) || errors.Is(cause, errMoved) || capture.Retryable(cause)
+	if !moving || ctx.Err() != nil || r.Kind != resource.TaskCreateSnapshot || !replicated(&s.Source) {
+		return cause
+	}
+	var before captured
+	if _, err := r.Load(&before); err != nil {
+		return err
+	}
+	if before.Troubled.IsZero() {
+		before.Troubled = w.Now()
+	}
+	if w.Now().Sub(before.Troubled) > turmoil {
+		return cause
+	}
+	// The parts of this run are gone already.
+	if err := r.Save(ctx, captured{Troubled: before.Troubled}); err != nil {
+		return err
+	}
+	w.Log.Info("a snapshot waits until its cache has settled", "snapshot", s.Name, "err", cause)
+	return job.Snooze(time.Second)
 }
 
 // written is the manifest that an earlier run wrote: then only the last transaction is missing. One whose parts are gone is the

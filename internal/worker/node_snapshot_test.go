@@ -21,6 +21,7 @@ import (
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/internal/snapstore"
+	"github.com/keyframe/keyframe/rdb"
 )
 
 // deploy makes a cache of running nodes: with several shards a cluster, else a group without cluster mode, or one node.
@@ -198,6 +199,53 @@ func TestSnapshotTakesTheMemberThatIsWanted(t *testing.T) {
 	})
 	if s := h.snapshotNow("last"); s.Status != resource.SnapshotAvailable || s.Shards[0].Node != "g-0001-001" {
 		t.Errorf("the final one: %+v", s)
+	}
+}
+
+// While a replica takes over, the snapshot waits, and is then taken of the new primary's data.
+func TestSnapshotWaitsForAFailover(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	c, nodes := h.deploy(resource.MemoryDBCluster, "moving", 3, 1)
+	nodes[3].Do(t, "CLUSTER", "FAILOVER", "TAKEOVER")
+	s := make(chan *resource.Snapshot, 1)
+	go func() {
+		got, _ := h.take("s", c, nil)
+		s <- got
+	}()
+	kftest.Eventually(t, "a run that meets the old layout", func() error {
+		return h.DB.View(t.Context(), func(tx *metastore.Tx) error {
+			jobs, err := job.List(tx, job.Filter{Kind: resource.TaskCreateSnapshot})
+			if err == nil && (len(jobs) == 0 || !strings.Contains(string(jobs[0].Checkpoint), "Troubled")) {
+				err = errors.New("none yet")
+			}
+			return err
+		})
+	})
+	nodes[3].Do(t, "SET", keyIn(nodes[0]), "written after the failover")
+	h.must(h.DB.Update(t.Context(), func(tx *metastore.Tx) error {
+		all, err := tx.NodesOf(c.ID)
+		h.must(err)
+		for _, n := range all {
+			if n.ID == nodes[0].ID || n.ID == nodes[3].ID {
+				n.Primary = n.ID == nodes[3].ID
+				h.must(tx.UpdateNode(n))
+			}
+		}
+		return nil
+	}))
+	if got := kftest.Receive(t, "the snapshot", s); got.Status != resource.SnapshotAvailable || got.Keys != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// keyIn is a key of a node's slots.
+func keyIn(n *kftest.Node) string {
+	for i := 0; ; i++ {
+		key := fmt.Sprint("k", i)
+		if slot := rdb.KeySlot([]byte(key)); slot >= n.Slots[0].Start && slot <= n.Slots[0].End {
+			return key
+		}
 	}
 }
 

@@ -17,17 +17,24 @@ import (
 )
 
 // captured is the checkpoint of a capture: the parts of this capture are ours to remove if the run does not end well.
-type captured struct{ CaptureID string }
+type captured struct {
+	CaptureID string
+	Troubled  time.Time `json:",omitzero"` // since when the cache's primaries or links fail
+}
+
+// errMoved says that the shards are not, or no more, where the records have them.
+var errMoved = errors.New("the cache's shards or primaries have changed")
 
 // capture cuts the cache, writes the parts and then the manifest.
 func (w *Worker) capture(ctx context.Context, r *job.Running, s *resource.Snapshot) (*snapstore.Manifest, error) {
-	if err := w.clearCapture(ctx, r); err != nil {
+	c, err := w.clearCapture(ctx, r)
+	if err != nil {
 		return nil, err
 	}
 	if err := w.Keys.Check(ctx, s.KMSKeyID); err != nil {
 		return nil, err
 	}
-	c := captured{ulid.Make().String()}
+	c.CaptureID = ulid.Make().String()
 	if err := r.Save(ctx, c); err != nil {
 		return nil, err
 	}
@@ -123,7 +130,7 @@ func (w *Worker) store(ctx context.Context, r *job.Running, s *resource.Snapshot
 	// An engine may have ended after it was looked up, and what was cut is an empty one that took its place, or one that has lost its shard.
 	now, _, err := w.sources(ctx, s)
 	if err == nil && !same(from, now) {
-		err = errors.New("the cache's shards or primaries changed while it was captured")
+		err = errMoved
 	}
 	return cut, stored, err
 }
@@ -159,10 +166,9 @@ func (w *Worker) describe(s *resource.Snapshot, from source, cut *capture.Result
 }
 
 // clearCapture removes what an earlier run of the job captured: its bytes are worthless without a manifest.
-func (w *Worker) clearCapture(ctx context.Context, r *job.Running) error {
-	var before captured
-	if found, err := r.Load(&before); err != nil || !found || before.CaptureID == "" {
-		return err
+func (w *Worker) clearCapture(ctx context.Context, r *job.Running) (before captured, err error) {
+	if _, err = r.Load(&before); err != nil || before.CaptureID == "" {
+		return before, err
 	}
-	return w.Store.DeleteCapture(ctx, before.CaptureID)
+	return before, w.Store.DeleteCapture(ctx, before.CaptureID)
 }

@@ -58,7 +58,7 @@ func sourcesOf(d *resource.Deployment, from string) ([]source, error) {
 	for _, shard := range d.Layout.Shards {
 		s := source{shard: shard.Name, primary: d.Primary(shard.Name)}
 		if s.primary == nil || s.primary.Address == "" {
-			return nil, fmt.Errorf("shard %s of cache %s has no primary now", shard.Name, d.Name)
+			return nil, fmt.Errorf("%w: shard %s of cache %s has no primary now", errMoved, shard.Name, d.Name)
 		}
 		if d.Layout.ClusterMode {
 			s.slots = s.primary.Slots
