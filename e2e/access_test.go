@@ -2,7 +2,13 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -242,4 +248,117 @@ func TestMemoryDBUsers(t *testing.T) {
 	}
 	_, err = c.DescribeACLs(ctx, &memorydb.DescribeACLsInput{ACLName: aws.String("team")})
 	wantFault[*mdbtypes.ACLNotFoundFault](t, err, 400, "team not found")
+}
+
+// A cluster's ACL holds on every node, follows changes of its users, and cannot go while the cluster has it.
+func TestACLsOfClusters(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	c, ctx := memorydb.NewFromConfig(s.config("us-east-1")), t.Context()
+	mode := func(passwords ...string) *mdbtypes.AuthenticationMode {
+		return &mdbtypes.AuthenticationMode{Type: mdbtypes.InputAuthenticationTypePassword, Passwords: passwords}
+	}
+	if _, err := c.CreateUser(ctx, &memorydb.CreateUserInput{UserName: aws.String("app"), AccessString: aws.String("on ~* +@all"), AuthenticationMode: mode(password)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateACL(ctx, &memorydb.CreateACLInput{ACLName: aws.String("team"), UserNames: []string{"app"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateCluster(ctx, &memorydb.CreateClusterInput{ClusterName: aws.String("orders"), ACLName: aws.String("Team"), NodeType: aws.String("db.t4g.small"), NumShards: aws.Int32(2),
+		NumReplicasPerShard: aws.Int32(0)}); err != nil {
+		t.Fatal(err)
+	}
+	nodes := func() (addresses []string) {
+		t.Helper()
+		until(t, "cluster available", func() (bool, error) {
+			out, err := c.DescribeClusters(ctx, &memorydb.DescribeClustersInput{ClusterName: aws.String("orders"), ShowShardDetails: aws.Bool(true)})
+			if err != nil || *out.Clusters[0].Status != "available" {
+				return false, err
+			}
+			addresses = nil
+			for _, shard := range out.Clusters[0].Shards {
+				for _, n := range shard.Nodes {
+					addresses = append(addresses, net.JoinHostPort(*n.Endpoint.Address, fmt.Sprint(n.Endpoint.Port)))
+				}
+			}
+			return true, nil
+		})
+		return addresses
+	}
+	addresses := nodes()
+	if len(addresses) != 2 {
+		t.Fatalf("nodes are %v", addresses)
+	}
+	settled := func() {
+		t.Helper()
+		until(t, "user and ACL active", func() (bool, error) {
+			users, err := c.DescribeUsers(ctx, &memorydb.DescribeUsersInput{UserName: aws.String("app")})
+			if err != nil {
+				return false, err
+			}
+			acls, err := c.DescribeACLs(ctx, &memorydb.DescribeACLsInput{ACLName: aws.String("team")})
+			return err == nil && *users.Users[0].Status == "active" && *acls.ACLs[0].Status == "active", err
+		})
+	}
+	trust := s.trust()
+	want := func(what, user, pass string, ok bool) {
+		t.Helper()
+		for _, address := range addresses {
+			if can := loginTLS(t, trust, address, user, pass); can != ok {
+				t.Errorf("%s at %s: %v", what, address, can)
+			}
+		}
+	}
+	want("a user", "app", password, true)
+	want("nobody", "", "", false)
+	if _, err := c.UpdateUser(ctx, &memorydb.UpdateUserInput{UserName: aws.String("app"), AuthenticationMode: mode(password2)}); err != nil {
+		t.Fatal(err)
+	}
+	settled()
+	want("the old password", "app", password, false)
+	want("the new password", "app", password2, true)
+	_, err := c.DeleteACL(ctx, &memorydb.DeleteACLInput{ACLName: aws.String("team")})
+	wantFault[*mdbtypes.InvalidACLStateFault](t, err, 400, "used by orders")
+	if _, err := c.UpdateACL(ctx, &memorydb.UpdateACLInput{ACLName: aws.String("team"), UserNamesToRemove: []string{"app"}}); err != nil {
+		t.Fatal(err)
+	}
+	settled()
+	want("one who left", "app", password2, false)
+	want("anybody of an empty ACL", "", "", false)
+	if _, err := c.UpdateCluster(ctx, &memorydb.UpdateClusterInput{ClusterName: aws.String("orders"), ACLName: aws.String("open-access")}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "open to all", func() (bool, error) {
+		return !slices.ContainsFunc(nodes(), func(address string) bool { return !loginTLS(t, trust, address, "", "") }), nil
+	})
+	if _, err := c.DeleteACL(ctx, &memorydb.DeleteACLInput{ACLName: aws.String("team")}); err != nil {
+		t.Error(err)
+	}
+}
+
+// trust is what a client needs to believe in the server's certificates.
+func (s *server) trust() *tls.Config {
+	s.t.Helper()
+	pem, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: pool}
+}
+
+// loginTLS tells whether a node answers a client with this password, or without one if it is empty.
+func loginTLS(t *testing.T, trust *tls.Config, address, user, pass string) bool {
+	t.Helper()
+	conn, err := resp.Dial(t.Context(), address, trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if pass != "" && conn.Auth(t.Context(), user, pass) != nil {
+		return false
+	}
+	_, err = conn.Do(t.Context(), "PING")
+	return err == nil
 }

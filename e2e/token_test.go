@@ -1,19 +1,13 @@
 package e2e
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
 	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
-
-	"github.com/keyframe/keyframe/internal/engine/resp"
 )
 
 // A replication group's AUTH token is rotated, replaced, gives way to a user group, and comes back; every node follows.
@@ -41,25 +35,7 @@ func TestTokensOfReplicationGroups(t *testing.T) {
 	if !*g.AuthTokenEnabled || g.AuthTokenLastModifiedDate == nil || !*g.TransitEncryptionEnabled {
 		t.Errorf("a group with a token shows %+v", g)
 	}
-	pem, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	can := func(address, user, pass string) bool {
-		t.Helper()
-		conn, err := resp.Dial(ctx, address, &tls.Config{RootCAs: pool})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if pass != "" && conn.Auth(ctx, user, pass) != nil {
-			return false
-		}
-		_, err = conn.Do(ctx, "PING")
-		return err == nil
-	}
+	trust := s.trust()
 	// want waits until every node lets those in whom it should, and nobody else.
 	want := func(what string, in map[string]bool) {
 		t.Helper()
@@ -71,7 +47,7 @@ func TestTokensOfReplicationGroups(t *testing.T) {
 					if pass == password3 {
 						user = "app"
 					}
-					if can(address, user, pass) != ok {
+					if loginTLS(t, trust, address, user, pass) != ok {
 						return false, nil
 					}
 				}
