@@ -400,6 +400,9 @@ func (c *Control) changeEngine(tx *metastore.Tx, in *ModifyDeployment, d *resour
 	case changes:
 		ch.heavy.ParameterGroup = g.Name
 	case g.Name != l.ParameterGroup:
+		if err := sameAtCreation(tx, d.Cache, g); err != nil {
+			return err
+		}
 		l.ParameterGroup, l.ParameterStatus, ch.configure = g.Name, resource.ParametersApplying, true
 	}
 	return nil

@@ -69,9 +69,23 @@ func ownParameterGroup(tx *metastore.Tx, scope resource.Scope, service, name, ch
 	return g, err
 }
 
-// ParameterGroupUsers lists the caches that use a parameter group.
+// parameterGroupUsers lists the caches that use a parameter group, or will after their next maintenance window.
 func parameterGroupUsers(tx *metastore.Tx, g *resource.ParameterGroup) (users []*resource.Cache, err error) {
-	return usersOf(tx, g.Scope, g.Service, func(l *resource.Layout) bool { return l.ParameterGroup == g.Name })
+	return usersOf(tx, g.Scope, g.Service, func(l *resource.Layout) bool {
+		return l.ParameterGroup == g.Name || l.Pending != nil && l.Pending.ParameterGroup == g.Name
+	})
+}
+
+// sameAtCreation refuses a parameter group for a cache whose own one differs in what is fixed when a cache is created.
+func sameAtCreation(tx *metastore.Tx, cache *resource.Cache, g *resource.ParameterGroup) error {
+	old, err := findParameterGroup(tx, cache.Scope, g.Service, cache.Layout.ParameterGroup)
+	if err != nil {
+		return err
+	}
+	if p := engine.FixedDifference(old, g); p != "" {
+		return conflicting("The parameter %s is fixed when a cache is created, and the parameter groups %s and %s differ in it.", p, old.Name, g.Name)
+	}
+	return nil
 }
 
 // usersOf lists the caches of nodes of a service whose layout uses something.

@@ -413,3 +413,27 @@ func TestVersionsOfServices(t *testing.T) {
 		t.Errorf("%v, not %v", paged, all)
 	}
 }
+
+// A cache keeps what was fixed when it was created, and a group that waits for its maintenance window is in use.
+func TestWhatIsFixedAtCreation(t *testing.T) {
+	t.Parallel()
+	ctx, p := context.Background(), newPlane(t)
+	p.paramGroup("many", "valkey8")
+	p.paramGroup("other", "valkey8")
+	_, err := p.ModifyParameters(ctx, home, "elasticache", "many", []NameValue{{"databases", "32"}})
+	p.must(err)
+	c := p.uses(resource.CacheCluster, "a", "default.valkey8", "default", resource.CacheAvailable)
+	p.must(p.db.Update(ctx, func(tx *metastore.Tx) error {
+		for name, refused := range map[string]bool{"many": true, "other": false} {
+			g, err := findParameterGroup(tx, home, "elasticache", name)
+			p.must(err)
+			if err := sameAtCreation(tx, c, g); (err != nil) != refused || refused && !strings.Contains(err.Error(), "databases") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		c.Layout.Pending = &resource.Pending{ParameterGroup: "other"}
+		return tx.UpdateCache(c)
+	}))
+	_, err = p.DeleteParameterGroup(ctx, home, "elasticache", "other")
+	wants(t, err, resource.InvalidState, resource.TypeParameterGroup, "a uses it")
+}

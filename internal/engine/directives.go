@@ -107,7 +107,7 @@ func (d Directives) Limit(e resource.Engine, t NodeType) int64 {
 	if e == Memcached {
 		return max(t.Memcached-d.overhead, 8<<20)
 	}
-	return t.MaxMemory / 100 * int64(100-d.percent)
+	return max(t.MaxMemory/100*int64(100-d.percent), 1<<20) // 0 would be no limit
 }
 
 // AtStart tells whether a setting can be given to an engine only when it starts.

@@ -267,9 +267,13 @@ func FuzzParameterValue(f *testing.F) {
 		f.Add(s)
 	}
 	families := allFamilies()
+	lists := make([][]engine.Parameter, len(families))
+	for i, family := range families {
+		lists[i] = family.Parameters()
+	}
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, family := range families {
-			for _, p := range family.Parameters() {
+		for i, family := range families {
+			for _, p := range lists[i] {
 				if !p.Valid(s) {
 					continue
 				}
@@ -349,6 +353,7 @@ func TestLimits(t *testing.T) {
 	}{
 		{"valkey8", engine.Valkey, nil, 140371810 * 75},
 		{"valkey8", engine.Valkey, map[string]string{"reserved-memory-percent": "0"}, 140371810 * 100},
+		{"valkey8", engine.Valkey, map[string]string{"reserved-memory-percent": "100"}, 1 << 20},
 		{"memcached1.6", engine.Memcached, nil, (13387 - 100) << 20},
 		{"memcached1.6", engine.Memcached, map[string]string{"memcached_connections_overhead": "100000"}, 8 << 20},
 	} {
