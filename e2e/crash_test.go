@@ -186,7 +186,7 @@ func lifeOfCaches(c *crashed) {
 
 	c.want.caches["restored"], c.want.caches["from-file"] = data, data
 	c.through(c.create("restored", "redis", *c.snapshot("s1").ARN), "create-cache.placed", "create-cache.streaming", "create-cache.started")
-	c.through(c.create("from-file", "redis", "arn:aws:s3:::exports/s1-0001.rdb"), "create-cache.written", "create-cache.filled", "create-cache.ready")
+	c.through(c.create("from-file", "redis", "arn:aws:s3:::exports/s1-0001.rdb"), "create-cache.routing", "create-cache.fed", "create-cache.ready")
 	c.want.caches["from-files"] = data
 	c.put("exports", "empty.rdb", rdbFile())
 	c.through(c.create("from-files", "redis", "arn:aws:s3:::exports/s1-0001.rdb", "arn:aws:s3:::exports/empty.rdb"),

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/engine/supervisor"
@@ -81,9 +79,6 @@ func (w *Worker) hungry(ctx context.Context, r *job.Running, primaries []*resour
 
 // feed brings the source's data to the primaries that are hungry, and returns the keys of all.
 func (w *Worker) feed(ctx context.Context, r *job.Running, t resource.CreateCacheTask, to *receiver, hungry map[string]bool) (map[string]int64, error) {
-	if len(t.Objects) == 1 && len(to.primaries) == 1 {
-		return w.fill(ctx, r, t.Objects[0], to)
-	}
 	var from []dump
 	var err error
 	if len(t.Objects) > 0 {
@@ -102,50 +97,6 @@ func (w *Worker) feed(ctx context.Context, r *job.Running, t resource.CreateCach
 		return w.pour(ctx, of, to, hungry, p)
 	}
 	return w.spread(ctx, from, to, hungry, p)
-}
-
-// fill brings one RDB file from a bucket to one node. It comes from anywhere: all of it is read and verified before anything starts.
-func (w *Worker) fill(ctx context.Context, r *job.Running, o resource.S3Object, to *receiver) (map[string]int64, error) {
-	nodeID := to.primaries[0].ID
-	body, info, err := w.openObject(ctx, to.cache.Account, o)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	sum, err := w.writeData(&progressReader{ctx: ctx, r: body, size: info.Size, run: r}, nodeID, to)
-	if err != nil {
-		return nil, err
-	}
-	failpoint.Hit("create-cache.written")
-	keys := map[string]int64{nodeID: sum.Keys}
-	if err := r.Save(ctx, filled{keys}); err != nil {
-		return nil, err
-	}
-	failpoint.Hit("create-cache.filled")
-	return keys, w.Engines.Start(ctx, nodeID)
-}
-
-// writeData writes an RDB into the node's data file and checks it as it passes. The file is not synced: after a crash of
-// the machine the cache is restored again.
-func (w *Worker) writeData(in io.Reader, nodeID string, to *receiver) (*rdb.Summary, error) {
-	path := w.Engines.DataPath(nodeID)
-	f, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(path + ".part")
-	defer f.Close()
-	sum, err := convert(in, f, to.binary, nil)
-	if err != nil {
-		return nil, hopeless(err)
-	}
-	if err := to.suits(sum, to.cluster); err != nil {
-		return nil, job.Cancel(err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	return sum, os.Rename(path+".part", path)
 }
 
 // unlock reads a snapshot's manifest and its data key.

@@ -23,7 +23,7 @@ type dump struct {
 	keys  int64
 	size  int64
 	slots *rdb.SlotSet // that its keys are of; nil for any
-	newer bool         // the engine does not read it as it is
+	alien bool         // the engine does not read it as it is, or must not: what a cluster told of itself there is not true here
 	open  func(context.Context) (io.ReadCloser, error)
 }
 
@@ -54,7 +54,7 @@ func (w *Worker) snapshotSources(ctx context.Context, id string, to *receiver) (
 		if err := to.suits(sum, to.cluster); err != nil {
 			return nil, job.Cancel(err)
 		}
-		s := dump{name: "shard " + sh.Name, keys: sh.Keys, size: sh.Bytes, newer: !to.reads(sum),
+		s := dump{name: "shard " + sh.Name, keys: sh.Keys, size: sh.Bytes, alien: !to.reads(sum),
 			open: func(ctx context.Context) (io.ReadCloser, error) { return w.Store.Open(ctx, m, key, sh.Name) }}
 		if len(sh.Slots) > 0 {
 			s.slots = slotSet(sh.Slots)
@@ -107,6 +107,10 @@ func (w *Worker) inspect(ctx context.Context, r *job.Running, o resource.S3Objec
 		}
 		return body, err
 	}
+	if info.Size < rdbHeader {
+		body.Close()
+		return s, job.Cancel(fmt.Errorf("%s: the file is not an RDB: it ends after %d bytes", s.name, info.Size))
+	}
 	sum, err := scan(ctx, body, rdb.Options{Keys: true, OnRecord: func(rec *rdb.Record) error {
 		s.slots.Add(rec.Slot, rec.Slot)
 		return nil
@@ -117,7 +121,7 @@ func (w *Worker) inspect(ctx context.Context, r *job.Running, o resource.S3Objec
 	if err := to.suits(sum, alone); err != nil {
 		return s, job.Cancel(fmt.Errorf("%s: %w", s.name, err))
 	}
-	s.keys, s.newer = sum.Keys, !to.reads(sum)
+	s.keys, s.alien = sum.Keys, to.cluster || !to.reads(sum)
 	return s, nil
 }
 

@@ -16,19 +16,20 @@ import (
 // atOnce is how many sources are read at the same time: each takes up to 24 MiB of memory.
 const atOnce = 4
 
-// pairs finds the source of each primary if every one has its own, whose keys are all of its slots; nil otherwise.
+// pairs finds the source of each primary if every one has its own, whose keys are all of its slots and whose bytes the engine may read as they
+// are; nil otherwise.
 func pairs(from []dump, to *receiver) []dump {
 	if len(from) != len(to.primaries) {
 		return nil
 	}
-	if len(from) == 1 {
+	if len(from) == 1 && (!to.cluster || !from[0].alien) {
 		return from
 	}
 	of := make([]dump, len(from))
 	for _, s := range from {
 		i := 0
 		for ; i < len(of); i++ {
-			if of[i].open == nil && s.slots != nil && !s.newer && within(s.slots, to.slots[i]) {
+			if of[i].open == nil && s.slots != nil && !s.alien && within(s.slots, to.slots[i]) {
 				of[i] = s
 				break
 			}

@@ -4,7 +4,7 @@ package worker
 // do to the world. The crash tests die at each of them.
 var Steps = []string{
 	"create-cache.recorded", "create-cache.created", "create-cache.placed", "create-cache.founded", "create-cache.inspected", "create-cache.streaming", "create-cache.routing",
-	"create-cache.fed", "create-cache.written", "create-cache.filled",
+	"create-cache.fed",
 	"create-cache.started", "create-cache.ready", "create-cache.logged", "create-cache.unlinked", "create-cache.admitted", "create-cache.replicated",
 	"modify-cache.saved", "modify-cache.counted", "modify-cache.switched", "modify-cache.started", "modify-cache.upgraded", "modify-cache.limited",
 	"reshape.placed", "reshape.started", "reshape.joined", "reshape.followed", "reshape.importing", "reshape.migrating", "reshape.emptied", "reshape.taken",
