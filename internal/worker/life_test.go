@@ -57,8 +57,19 @@ func listening(t *testing.T) (h *hall) {
 	return h
 }
 
-// create records a cache and its members, as the control plane does, and runs the job.
+// create records a cache and runs the job that makes it.
 func (f *fleet) create(want wish) {
+	f.t.Helper()
+	j, err := job.Wait(kftest.Context(f.t), f.DB, f.record(want))
+	f.must(err)
+	f.t.Logf("create: %s %s", j.State, j.LastError)
+	for _, n := range f.now().Nodes {
+		kftest.Guard(f.t, f.Engines.PID(n.ID))
+	}
+}
+
+// record records a cache and its members, as the control plane does, and orders the job.
+func (f *fleet) record(want wish) (jobID string) {
 	f.t.Helper()
 	choice, err := f.Catalog.Resolve(want.engine, "")
 	f.must(err)
@@ -82,7 +93,7 @@ func (f *fleet) create(want wish) {
 		want.change(c)
 	}
 	want.task.CacheID = f.id
-	f.do(resource.TaskCreateCache, f.id, want.task, func(tx *metastore.Tx) error {
+	f.must(f.DB.Update(f.t.Context(), func(tx *metastore.Tx) error {
 		if err := tx.InsertCache(c); err != nil {
 			return err
 		}
@@ -98,11 +109,10 @@ func (f *fleet) create(want wish) {
 				}
 			}
 		}
-		return nil
-	})
-	for _, n := range f.now().Nodes {
-		kftest.Guard(f.t, f.Engines.PID(n.ID))
-	}
+		jobID, err = f.Queue.Enqueue(tx, job.NewSpec(resource.TaskCreateCache, f.id, want.task))
+		return err
+	}))
+	return jobID
 }
 
 func (f *fleet) now() (d *resource.Deployment) {
