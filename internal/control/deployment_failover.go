@@ -53,7 +53,7 @@ type RebootMember struct {
 	Numbers []string // CacheNodeIdsToReboot: "0001"
 }
 
-// RebootMember accepts the command: the cluster is rebooting until the nodes serve again. Their data is lost unless a replica has it.
+// RebootMember accepts the command: the cluster is rebooting until the nodes serve again. Memcached's come back empty.
 func (c *Control) RebootMember(ctx context.Context, in RebootMember) (m *Member, err error) {
 	err = c.db.Update(ctx, func(tx *metastore.Tx) error {
 		if m, err = memberNamed(tx, in.Scope, in.Name); err != nil {

@@ -84,6 +84,12 @@ func TestFaultsAreDeclared(t *testing.T) {
 	key, noCache, noSnapshot := about{resource.InvalidKey, resource.TypeParameter}, about{resource.NotFound, resource.TypeCache}, about{resource.NotFound, resource.TypeSnapshot}
 	cacheState, snapshotState := about{resource.InvalidState, resource.TypeCache}, about{resource.InvalidState, resource.TypeSnapshot}
 	snapshotExists, tags := about{resource.AlreadyExists, resource.TypeSnapshot}, about{resource.TagQuota, resource.TypeOther}
+	noCluster, clusterState := about{resource.NotFound, resource.TypeCluster}, about{resource.InvalidState, resource.TypeCluster}
+	noGroup, groupState := about{resource.NotFound, resource.TypeReplicationGroup}, about{resource.InvalidState, resource.TypeReplicationGroup}
+	noUsers, usersState := about{resource.NotFound, resource.TypeUserGroup}, about{resource.InvalidState, resource.TypeUserGroup}
+	noParameters, noSubnets := about{resource.NotFound, resource.TypeParameterGroup}, about{resource.NotFound, resource.TypeSubnetGroup}
+	nodes, clusterNodes, shards := about{resource.QuotaExceeded, resource.TypeNode}, about{resource.QuotaExceeded, resource.TypeNodeOfCluster}, about{resource.QuotaExceeded, resource.TypeShard}
+	finalExists, finalQuota := about{resource.AlreadyExists, resource.TypeNodeSnapshot}, about{resource.QuotaExceeded, resource.TypeNodeSnapshot}
 	for _, c := range []struct {
 		op  *wire.Operation
 		can []about
@@ -101,6 +107,20 @@ func TestFaultsAreDeclared(t *testing.T) {
 		{ecapi.OpRemoveTagsFromResource.Operation, []about{value, noCache, noSnapshot, {resource.TagNotFound, resource.TypeOther}, {resource.InvalidARN, resource.TypeOther}}},
 		{ecapi.OpListTagsForResource.Operation, []about{noCache, noSnapshot, {resource.InvalidARN, resource.TypeOther}}},
 		{ecapi.OpDescribeEvents.Operation, []about{value, combination}},
+		{ecapi.OpCreateReplicationGroup.Operation, []about{value, combination, key, tags, noCluster, clusterState, noParameters, noSubnets, noUsers, usersState, nodes, shards, clusterNodes,
+			{resource.AlreadyExists, resource.TypeReplicationGroup}}},
+		{ecapi.OpDescribeReplicationGroups.Operation, []about{value, noGroup}},
+		{ecapi.OpModifyReplicationGroup.Operation, []about{value, combination, noGroup, groupState, noCluster, noParameters, noUsers, usersState, nodes, clusterNodes}},
+		{ecapi.OpModifyReplicationGroupShardConfiguration.Operation, []about{value, combination, noGroup, groupState, nodes, shards, clusterNodes}},
+		{ecapi.OpIncreaseReplicaCount.Operation, []about{value, combination, noGroup, groupState, nodes, clusterNodes, {resource.NoOperation, resource.TypeReplicationGroup}}},
+		{ecapi.OpDecreaseReplicaCount.Operation, []about{value, combination, noGroup, groupState, {resource.NoOperation, resource.TypeReplicationGroup}}},
+		{ecapi.OpTestFailover.Operation, []about{value, combination, noGroup, groupState, {resource.NotFound, resource.TypeShard}, {resource.Unsupported, resource.TypeShard}}},
+		{ecapi.OpDeleteReplicationGroup.Operation, []about{value, combination, key, noGroup, groupState, finalExists, finalQuota}},
+		{ecapi.OpCreateCacheCluster.Operation, []about{value, combination, key, tags, noGroup, groupState, noParameters, noSubnets, nodes, clusterNodes, {resource.AlreadyExists, resource.TypeCluster}}},
+		{ecapi.OpDescribeCacheClusters.Operation, []about{value, noCluster}},
+		{ecapi.OpModifyCacheCluster.Operation, []about{value, combination, noCluster, clusterState, noParameters, nodes, clusterNodes}},
+		{ecapi.OpRebootCacheCluster.Operation, []about{noCluster, clusterState}},
+		{ecapi.OpDeleteCacheCluster.Operation, []about{value, combination, key, noCluster, clusterState, finalExists, finalQuota, {resource.Unsupported, resource.TypeNodeSnapshot}}},
 	} {
 		for _, a := range c.can {
 			if f := fault(c.op, resource.Errorf(a.kind, a.typ, "x", "m")); f == nil || !c.op.Declares(f.Fault) {
