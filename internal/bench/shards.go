@@ -128,7 +128,7 @@ func (s *serverStage) restoreGroup(ctx context.Context) error {
 		NumNodeGroups: &shards, ReplicasPerNodeGroup: &none, ServerlessCacheSnapshotName: &snapshot}); err != nil {
 		return err
 	}
-	return poll(ctx, func() (bool, error) {
+	return pollEvery(ctx, 25*time.Millisecond, func() (bool, error) {
 		out, err := client.Call(ctx, s.b.api, ecapi.OpDescribeReplicationGroups, &ecapi.DescribeReplicationGroupsInput{ReplicationGroupId: &name})
 		if err != nil {
 			return false, err

@@ -111,7 +111,7 @@ func (w *Worker) inspect(ctx context.Context, r *job.Running, o resource.S3Objec
 		body.Close()
 		return s, job.Cancel(fmt.Errorf("%s: the file is not an RDB: it ends after %d bytes", s.name, info.Size))
 	}
-	sum, err := scan(ctx, body, rdb.Options{Keys: true, OnRecord: func(rec *rdb.Record) error {
+	sum, err := scan(ctx, body, rdb.Options{Slots: slotSet(resource.AllSlots), OnRecord: func(rec *rdb.Record) error {
 		s.slots.Add(rec.Slot, rec.Slot)
 		return nil
 	}}, &progress{run: r, size: info.Size})
