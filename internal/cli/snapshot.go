@@ -138,12 +138,18 @@ func showManifest(t *table, x *resource.Snapshot, m *snapstore.Manifest) {
 	}
 	for _, row := range [][2]string{
 		{"Name", m.Name}, {"ARN", x.ARN()}, {"Status", string(x.Status)}, {"Type", string(m.Type)},
-		{"Cache", m.Source.Name}, {"Engine", fmt.Sprintf("%s %s (ran %s)", m.Engine, m.Source.MajorEngineVersion, m.EngineVersion)},
+		{"Cache", m.Source.Name}, {"Engine", fmt.Sprintf("%s %s (ran %s)", m.Engine, m.Source.EngineVersion(), m.EngineVersion)},
 		{"Instant", moment(m.CapturedAt)}, {"Consistency", string(m.Consistency)}, {"RDB version", strconv.Itoa(m.RDBVersion)},
 		{"Keys", strconv.FormatInt(m.Keys(), 10)}, {"Data", bytes(m.Bytes())}, {"Stored", fmt.Sprintf("%s in %d parts", bytes(m.StoredBytes()), parts)},
 		{"KMS key", m.Key.ARN}, {"Capture", m.CaptureID},
 	} {
 		t.row(row[0], row[1])
+	}
+	if c := m.Cut; c != nil {
+		t.row("Pause", fmt.Sprintf("writes were held for %.1f ms, of which the slowest fork took %.1f ms; tries: %d", float64(c.PauseMicros)/1e3, float64(c.ForkMicros)/1e3, c.Tries))
+		if c.Reason != "" {
+			t.row("Torn", c.Reason)
+		}
 	}
 	for _, sh := range m.Shards {
 		t.row("Shard "+sh.Name, fmt.Sprintf("%d keys, %d expiring, %s, offset %d of %s", sh.Keys, sh.Expiring, bytes(sh.Bytes), sh.Offset, sh.ReplicationID))
