@@ -41,16 +41,10 @@ func (c *Control) joinGroup(ctx context.Context, in CreateDeployment) (d *resour
 		n := newNode(d.Cache, *s, in.Name, where)
 		n.CreatedAt = c.now()
 		s.Replicas++
-		tags := in.Tags
-		if len(tags) == 0 {
-			if tags, err = tx.Tags(d.ARN()); err != nil {
-				return err
-			}
-		}
-		if err := tx.ReplaceTags(memberARN(d.Scope, n.Name), tags); err != nil {
+		if err := c.addNodes(tx, d, n); err != nil || len(in.Tags) == 0 {
 			return err
 		}
-		return c.addNodes(tx, d, n)
+		return tx.ReplaceTags(memberARN(d.Scope, n.Name), in.Tags)
 	})
 	if err != nil {
 		return nil, err

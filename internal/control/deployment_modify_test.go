@@ -237,6 +237,11 @@ func TestReplicasComeAndGo(t *testing.T) {
 		}
 		d := p.reshaped(id)
 		got := strings.NewReplacer("/0001", "", " 0-16383", "").Replace(shape(d))
+		for _, n := range d.Nodes {
+			if p.tagsOf(memberARN(home, n.Name)) != "k=v " {
+				t.Errorf("%s has the tags %q", n.Name, p.tagsOf(memberARN(home, n.Name)))
+			}
+		}
 		if got != c.want || d.Layout.Shards[0].Replicas != len(d.Nodes)-1 || d.Member(d.Layout.SnapshottingNode) == nil {
 			t.Errorf("%+v: %s (%+v), want %q", c.in, got, d.Layout, c.want)
 		}

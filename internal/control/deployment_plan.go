@@ -279,8 +279,11 @@ func (p *plan) chooseRest(_ *metastore.Tx, c *Control) (err error) {
 		if cache.SnapshotRetention > 0 || p.SnapshotWindow != "" {
 			return conflicting("Memcached clusters have no snapshots: SnapshotRetentionLimit and SnapshotWindow are not for them.")
 		}
-		if p.TransitEncryption != nil && *p.TransitEncryption || p.AuthToken != "" {
-			return conflicting("TransitEncryptionEnabled and AuthToken are not available for memcached clusters: Keyframe's memcached nodes speak plain TCP.")
+		if p.AuthToken != "" {
+			return conflicting("AuthToken is not available for memcached clusters, which know no authentication.")
+		}
+		if cache.TLS && older(l.EngineVersion, "1.6.12") {
+			return conflicting("In-transit encryption is not supported for memcached %s. Use engine version 1.6.12 or higher.", l.EngineVersion)
 		}
 	}
 	maintenance, snapshot := p.MaintenanceWindow, p.SnapshotWindow

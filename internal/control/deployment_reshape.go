@@ -19,7 +19,7 @@ func (c *Control) reshape(tx *metastore.Tx, d *resource.Deployment, task resourc
 	return err
 }
 
-// addNodes records new members of a cache whose layout has them already, and reshapes it.
+// addNodes records new members of a cache whose layout has them already, and reshapes it. Members of a group get its tags.
 func (c *Control) addNodes(tx *metastore.Tx, d *resource.Deployment, fresh ...*resource.Node) error {
 	return c.addNodesWith(tx, d, resource.ModifyCacheTask{}, fresh)
 }
@@ -29,8 +29,18 @@ func (c *Control) addNodesWith(tx *metastore.Tx, d *resource.Deployment, task re
 	if err := c.checkNodeQuota(tx, d.Cache, d.Nodes, len(fresh)); err != nil {
 		return err
 	}
+	tags, err := tx.Tags(d.ARN())
+	if err != nil {
+		return err
+	}
 	for _, n := range fresh {
 		if err := tx.InsertNode(d.Cache, n); err != nil {
+			return err
+		}
+		if d.Kind != resource.ReplicationGroup {
+			continue
+		}
+		if err := tx.ReplaceTags(memberARN(d.Scope, n.Name), tags); err != nil {
 			return err
 		}
 	}

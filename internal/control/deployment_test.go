@@ -199,6 +199,12 @@ func TestRefusedDeployments(t *testing.T) {
 		{cluster("c", func(in *CreateDeployment) { in.Engine, in.Nodes = "memcached", ptr(41) }), resource.InvalidValue, "NumCacheNodes must be between 1 and 40"},
 		{cluster("c", func(in *CreateDeployment) { in.Engine, in.MultiZone = "memcached", ptr(true) }), resource.InvalidCombination, "AZMode cross-az needs at least two nodes."},
 		{cluster("c", func(in *CreateDeployment) { in.Engine, in.SnapshotRetention = "memcached", ptr(1) }), resource.InvalidCombination, "Memcached clusters have no snapshots"},
+		{cluster("c", func(in *CreateDeployment) {
+			in.Engine, in.EngineVersion, in.TransitEncryption = "memcached", "1.6.6", ptr(true)
+		}), resource.InvalidCombination, "In-transit encryption is not supported for memcached 1.6.6."},
+		{cluster("c", func(in *CreateDeployment) {
+			in.Engine, in.AuthToken, in.TransitEncryption = "memcached", "0123456789abcdef", ptr(true)
+		}), resource.InvalidCombination, "AuthToken is not available for memcached"},
 		{cluster("c", func(in *CreateDeployment) { in.JoinGroup, in.NodeType = "none", "" }), resource.NotFound, "Replication group none not found."},
 		{cluster("lone", func(in *CreateDeployment) { in.JoinGroup, in.NodeType = "taken", "" }), resource.AlreadyExists, "Cache cluster lone already exists."},
 		{cluster("c", func(in *CreateDeployment) { in.JoinGroup = "taken" }), resource.InvalidCombination, "cannot be given together with ReplicationGroupId"},
