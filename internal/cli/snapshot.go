@@ -35,7 +35,7 @@ type listedSnapshot struct {
 
 func describeSnapshot(x *resource.Snapshot) listedSnapshot {
 	return listedSnapshot{Name: x.Name, Account: x.Account, Region: x.Region, Status: string(x.Status), Reason: x.StatusReason, Type: string(x.Type),
-		Cache: x.Source.Name, Engine: string(x.Source.Engine) + " " + x.Source.MajorEngineVersion, Keys: x.Keys, Bytes: x.Bytes,
+		Cache: x.Source.Name, Engine: string(x.Source.Engine) + " " + x.Source.EngineVersion(), Keys: x.Keys, Bytes: x.Bytes,
 		CreatedAt: utc(x.CreatedAt), ExpiresAt: utc(x.ExpiresAt), ARN: x.ARN(), KMSKeyID: x.KMSKeyID}
 }
 
