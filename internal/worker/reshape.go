@@ -3,7 +3,10 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
+	"strconv"
 
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/failpoint"
@@ -85,7 +88,54 @@ func (w *Worker) moveSlots(ctx context.Context, r *job.Running, d *resource.Depl
 		return err
 	}
 	defer g.close()
+	if err := w.fits(ctx, g, d); err != nil {
+		return err
+	}
 	return w.reshard(ctx, g, d.Layout.Shards, func(m migration) { r.Progress(ctx, m) }) //nolint:errcheck // a lost lease ends the context
+}
+
+// fits refuses to move more into a shard than its nodes' memory takes.
+func (w *Worker) fits(ctx context.Context, g *ring, d *resource.Deployment) error {
+	var s settings
+	err := w.DB.View(ctx, func(tx *metastore.Tx) (err error) { s, err = w.settingsOf(tx, d.Cache); return err })
+	if err != nil || s.MaxMemory == 0 {
+		return err
+	}
+	owner, _ := g.owners()
+	slots, data := make(map[*resource.Node]int), make(map[*resource.Node]int64)
+	for _, n := range owner {
+		if n != nil {
+			slots[n]++
+		}
+	}
+	for n := range slots {
+		info, err := g.conns[n.ID].Info(ctx, "memory")
+		if err != nil {
+			return err
+		}
+		bytes, err := strconv.ParseUint(info["used_memory_dataset"], 10, 64)
+		if err != nil {
+			return fmt.Errorf("node %s does not tell how much data it has", n.ID)
+		}
+		if bytes < math.MaxInt64 { // engines with next to nothing reckon with less than nothing
+			data[n] = int64(bytes)
+		}
+	}
+	for _, shard := range d.Layout.Shards {
+		comes, grows := 0.0, false
+		for _, r := range shard.Slots {
+			for slot := r.Start; slot <= r.End; slot++ {
+				if n := owner[slot]; n != nil {
+					comes += float64(data[n]) / float64(slots[n])
+					grows = grows || n.Shard != shard.Name
+				}
+			}
+		}
+		if grows && int64(comes) > s.MaxMemory {
+			return job.Cancel(fmt.Errorf("shard %s would have %d bytes of data, and a node of type %s takes %d", shard.Name, int64(comes), d.Layout.NodeType, s.MaxMemory))
+		}
+	}
+	return nil
 }
 
 // conclude gives every node the settings of the records and then runs the closing transaction, in which the cache is as change makes it.

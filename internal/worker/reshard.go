@@ -27,21 +27,27 @@ func (w *Worker) reshard(ctx context.Context, g *ring, shards []resource.Shard, 
 	if err := g.shareFunctions(ctx, shards); err != nil {
 		return err
 	}
-	steps := []func() (map[route][]int, error){
+	room := &room{ring: g}
+	plans := []func() (map[route][]int, error){
 		func() (map[route][]int, error) { return g.halfMoved(ctx) },
 		func() (map[route][]int, error) { return g.misplaced(shards) },
 	}
-	for _, plan := range steps {
+	for _, plan := range plans {
 		moves, err := plan()
 		if err != nil {
 			return err
+		}
+		if len(moves) > 0 {
+			if err := room.brace(ctx); err != nil {
+				return err
+			}
 		}
 		t := &tally{show: show, begun: time.Now()}
 		for _, slots := range moves {
 			t.of += len(slots)
 		}
 		for _, routes := range phases(moves) {
-			if err := w.migrate(ctx, g, routes, moves, t); err != nil {
+			if err := w.migrate(ctx, g, routes, moves, t, room); err != nil {
 				return err
 			}
 			if err := g.until(ctx, g.agreed); err != nil {
@@ -49,7 +55,7 @@ func (w *Worker) reshard(ctx context.Context, g *ring, shards []resource.Shard, 
 			}
 		}
 	}
-	return nil
+	return room.tidy(ctx)
 }
 
 // phases puts routes into an order in which no node gives and takes at the same time, the busiest first. A node that takes raises its
@@ -120,6 +126,9 @@ func (g *ring) halfMoved(ctx context.Context) (map[route][]int, error) {
 	moves := make(map[route][]int)
 	for _, n := range g.nodes {
 		m := g.self[n.ID]
+		if !m.Primary {
+			continue // it has what its primary has, and takes no orders
+		}
 		for s, to := range m.Migrating {
 			target := g.byID[to]
 			switch {
@@ -134,7 +143,7 @@ func (g *ring) halfMoved(ctx context.Context) (map[route][]int, error) {
 		for s := range m.Importing {
 			from := owner[s]
 			switch {
-			case from == nil || from == n || !m.Primary || g.self[from.ID].Migrating[s] != "" && g.self[from.ID].Migrating[s] != m.ID:
+			case from == nil || from == n || g.self[from.ID].Migrating[s] != "" && g.self[from.ID].Migrating[s] != m.ID:
 				if err := g.tell(ctx, n, "CLUSTER", "SETSLOT", strconv.Itoa(s), "STABLE"); err != nil {
 					return nil, err
 				}
@@ -185,23 +194,49 @@ func (g *ring) serving() *resource.Node {
 
 const (
 	routesAtOnce = 4
-	slotsAtOnce  = 32 // open at a time on a route
+	lanes        = 8  // of a route: engines with replicas wait for them at every step of a slot
+	slotsAtOnce  = 16 // open at a time on a lane
 	keysAtOnce   = 64 // in one MIGRATE, during which the source serves nobody
 	bytesAtOnce  = 512 << 10
 )
 
 // migrate moves the slots of some routes with the engines' own migration.
-func (w *Worker) migrate(ctx context.Context, g *ring, routes []route, moves map[route][]int, t *tally) error {
+func (w *Worker) migrate(ctx context.Context, g *ring, routes []route, moves map[route][]int, t *tally, room *room) error {
 	// What arrives must not push out what is there, nor be refused in the middle of a slot: the limit comes back at the end.
 	for _, r := range routes {
 		if err := g.tell(ctx, r.to, "CONFIG", "SET", "maxmemory", "0"); err != nil {
 			return err
 		}
 	}
-	room := &room{ring: g}
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(routesAtOnce)
 	for _, r := range routes {
+		eg.Go(func() error {
+			if err := w.travel(ctx, g, r, moves[r], t, room); err != nil {
+				return fmt.Errorf("move slots from %s to %s: %w", r.from.Name, r.to.Name, err)
+			}
+			return nil
+		})
+	}
+	return eg.Wait()
+}
+
+// travel moves slots on one route.
+func (w *Worker) travel(ctx context.Context, g *ring, r route, slots []int, t *tally, room *room) error {
+	eg, ctx := errgroup.WithContext(ctx)
+	next := make(chan []int)
+	eg.Go(func() error {
+		defer close(next)
+		for some := range slices.Chunk(slices.Sorted(slices.Values(slots)), slotsAtOnce) {
+			select {
+			case next <- some:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	for range min(lanes, len(slots)/slotsAtOnce+1) {
 		eg.Go(func() error {
 			m, err := w.newMover(ctx, g, r)
 			if err != nil {
@@ -209,9 +244,9 @@ func (w *Worker) migrate(ctx context.Context, g *ring, routes []route, moves map
 			}
 			defer m.close()
 			m.tally, m.room = t, room
-			for some := range slices.Chunk(slices.Sorted(slices.Values(moves[r])), slotsAtOnce) {
+			for some := range next {
 				if err := m.move(ctx, some); err != nil {
-					return fmt.Errorf("move slots from %s to %s: %w", r.from.Name, r.to.Name, err)
+					return err
 				}
 			}
 			return nil
@@ -293,11 +328,19 @@ func (m *mover) move(ctx context.Context, slots []int) error {
 }
 
 func (m *mover) mark(ctx context.Context, c *resp.Conn, slots []int, state, id string) error {
-	_, err := pipeline(ctx, c, slots, func(s string) []string { return []string{"CLUSTER", "SETSLOT", s, state, id} })
-	if err != nil {
-		return fmt.Errorf("CLUSTER SETSLOT %s: %w", state, err)
+	for until := time.Now().Add(agreement); ; {
+		_, err := pipeline(ctx, c, slots, func(s string) []string { return []string{"CLUSTER", "SETSLOT", s, state, id} })
+		switch {
+		case err == nil:
+			return nil
+		case !resp.IsCode(err, "NOREPLICAS") || time.Now().After(until):
+			return fmt.Errorf("CLUSTER SETSLOT %s: %w", state, err)
+		}
+		// Replicas must have the mark first, and they are behind while a large value moves.
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 // pipeline sends one command for each slot, and returns the first error reply as an error.

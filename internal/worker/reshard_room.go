@@ -2,9 +2,13 @@ package worker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/keyframe/keyframe/internal/engine"
 )
 
 // tally adds up what movers have done.
@@ -43,8 +47,18 @@ type room struct {
 // usual is the size up to which the engines' own limits do.
 const usual = 64 << 20
 
-// limits are the settings that make changes, and what they are otherwise.
-var limits = map[string]string{"proto-max-bulk-len": "512mb", "client-query-buffer-limit": "1gb", "cluster-node-timeout": "15000"}
+// otherwise is what the settings are that make changes.
+func otherwise() map[string]string {
+	return map[string]string{"proto-max-bulk-len": "512mb", "client-query-buffer-limit": "1gb", "cluster-node-timeout": engine.Settings(nil)["cluster-node-timeout"]}
+}
+
+// composure is how long a node of a cluster may be silent while slots move, before the others take it for dead.
+const composure = 15 * time.Second
+
+// brace keeps nodes that are busy giving and taking from being voted out.
+func (r *room) brace(ctx context.Context) error {
+	return r.set(ctx, map[string]string{"cluster-node-timeout": strconv.FormatInt(composure.Milliseconds(), 10)})
+}
 
 func (r *room) make(ctx context.Context, bytes int64) error {
 	r.mu.Lock()
@@ -52,19 +66,25 @@ func (r *room) make(ctx context.Context, bytes int64) error {
 	if bytes <= max(r.bytes, usual) {
 		return nil
 	}
-	patience := max(15*time.Second, time.Duration(bytes/slowest)*2*time.Second)
-	return r.set(ctx, 4*bytes, map[string]string{"proto-max-bulk-len": strconv.FormatInt(max(512<<20, 4*bytes), 10),
+	patience := composure + time.Duration(bytes/slowest)*2*time.Second
+	err := r.set(ctx, map[string]string{"proto-max-bulk-len": strconv.FormatInt(max(512<<20, 4*bytes), 10),
 		"client-query-buffer-limit": strconv.FormatInt(max(1<<30, 4*bytes), 10), "cluster-node-timeout": strconv.FormatInt(patience.Milliseconds(), 10)})
+	if err == nil {
+		r.bytes = bytes
+	}
+	return err
 }
 
-func (r *room) set(ctx context.Context, bytes int64, values map[string]string) error {
+// tidy takes back what make of this run, or of one that was killed, has changed. What a parameter group says of it comes afterwards.
+func (r *room) tidy(ctx context.Context) error { return r.set(ctx, otherwise()) }
+
+func (r *room) set(ctx context.Context, values map[string]string) error {
 	for _, n := range r.ring.nodes {
-		for name, value := range values {
-			if err := r.ring.tell(ctx, n, "CONFIG", "SET", name, value); err != nil {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if err := r.ring.tell(ctx, n, "CONFIG", "SET", name, values[name]); err != nil {
 				return err
 			}
 		}
 	}
-	r.bytes = bytes
 	return nil
 }
