@@ -1,6 +1,7 @@
 package memorydb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -24,7 +25,7 @@ func (h handler) updateCluster(ctx context.Context, c *gateway.Call, in *mdbapi.
 		m.NumShards = number(in.ShardConfiguration.ShardCount)
 	}
 	if in.ReplicaConfiguration != nil {
-		m.Replicas = number(in.ReplicaConfiguration.ReplicaCount)
+		m.Replicas = cmp.Or(number(in.ReplicaConfiguration.ReplicaCount), new(int)) // SDKs do not send a zero
 	}
 	d, err := h.control.ModifyDeployment(ctx, m)
 	if err != nil {
