@@ -161,13 +161,23 @@ func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource
 			}
 		}
 	}()
+	behind := int64(-1)
 	for {
 		if err := w.Engines.WaitUp(ctx, n.ID); err != nil {
 			return err
 		}
-		// A node that has just begun is a primary by its own account until it has found its own.
+		// A node that has just begun is a primary by its own account until it has found its own. And the first second of a link
+		// may pass before the primary sends what was written since it copied its data.
 		if s := w.lookAt(ctx, d, n); s.answers && !s.leads && s.linked && s.follows == primary.Endpoint() {
-			return nil
+			if behind < 0 {
+				lead := w.lookAt(ctx, d, &resource.Node{ID: primary.ID})
+				if lead.answers && !lead.busy {
+					behind = lead.offset
+				}
+			}
+			if behind >= 0 && s.offset >= behind {
+				return nil
+			}
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err

@@ -340,6 +340,8 @@ func TestReplicasComeAndGo(t *testing.T) {
 			defer conn.Close()
 			_, err = conn.Do(t.Context(), "SET", "k", "v")
 			h.must(err)
+			_, err = conn.Do(t.Context(), "WAIT", "1", "10000") // the first second of a link may pass before writes are sent
+			h.must(err)
 			for _, replicas := range []int{3, 0} {
 				d = h.reshape(d.ID, resource.ModifyCacheTask{}, func(tx *metastore.Tx, d *resource.Deployment) error {
 					d.Layout.Shards[0].Replicas = replicas
@@ -519,6 +521,60 @@ func TestReshardIsRepairedOrAccepted(t *testing.T) {
 	}
 	if after := h.digest(d); after != before {
 		t.Errorf("%v, before %v", after, before)
+	}
+}
+
+// A new engine that cannot run costs nothing: the old one comes back with its data, and the records say so.
+func TestFailedVersionChangeIsAccepted(t *testing.T) {
+	t.Parallel()
+	for _, replicas := range []int{0, 1} {
+		t.Run(strconv.Itoa(replicas), func(t *testing.T) {
+			t.Parallel()
+			h := newHall(t, func(o *Options) {
+				catalog := *o.Catalog
+				catalog.Installed = slices.Clone(catalog.Installed)
+				for i := range catalog.Installed {
+					if catalog.Installed[i].Engine == engine.Valkey {
+						catalog.Installed[i].Path = "/bin/false"
+					}
+				}
+				o.Catalog = &catalog
+			})
+			d := h.group(engine.Redis, false, 1, replicas)
+			_, err := dataset.Fill(t.Context(), h.server(d, d.Nodes[0]), dataset.Spec{Keys: 300, Seed: 6})
+			h.must(err)
+			before, err := dataset.DigestOf(t.Context(), h.server(d, d.Nodes[0]), time.Time{})
+			h.must(err)
+			choice, err := h.Catalog.Resolve(engine.Valkey, "")
+			h.must(err)
+			h.do(resource.TaskModifyCache, d.ID, resource.ModifyCacheTask{CacheID: d.ID, Engine: engine.Valkey, Major: choice.Version}, func(tx *metastore.Tx) error {
+				d.Status, d.Layout.ParameterGroup = resource.CacheModifying, engine.DefaultGroup(choice.Family, false)
+				return tx.UpdateCache(d.Cache)
+			})
+			kftest.Eventually(t, "the records to follow", func() error {
+				if s := h.cacheNow(d.ID).Status; s != resource.CacheAvailable {
+					return fmt.Errorf("the cache is %s", s)
+				}
+				return nil
+			})
+			d = h.look(d.ID)
+			for _, n := range d.Nodes {
+				kftest.Guard(t, h.Engines.PID(n.ID))
+			}
+			if d.Engine != engine.Redis || d.Layout.ParameterGroup != "default.redis7" || len(d.Nodes) != replicas+1 || d.Restarts != 0 {
+				t.Errorf("%s with %s, %d nodes, %d restarts", d.Engine, d.Layout.ParameterGroup, len(d.Nodes), d.Restarts)
+			}
+			after, err := dataset.DigestOf(t.Context(), h.server(d, d.Primary("0001")), time.Time{})
+			h.must(err)
+			if after != before {
+				t.Errorf("%v, before %v", after, before)
+			}
+			for _, n := range d.Nodes {
+				if h.setting(n, "port") == "" || n.Status != resource.NodeAvailable {
+					t.Errorf("node %s is %s", n.Name, n.Status)
+				}
+			}
+		})
 	}
 }
 
