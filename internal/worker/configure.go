@@ -64,30 +64,41 @@ func (w *Worker) configured(ctx context.Context, id string, change func(*resourc
 	return d, s, err
 }
 
-// apply gives settings to all nodes that exist, and tells whether some take effect only when they start.
+// apply gives settings to all nodes that exist, and tells whether some take effect only when they start. A node that does not answer
+// keeps no other from them.
 func (w *Worker) apply(ctx context.Context, d *resource.Deployment, s settings) (pending bool, err error) {
+	var failed []error
 	for _, n := range d.Nodes {
 		if _, err := w.Engines.Node(n.ID); err != nil {
 			continue // not placed yet, or gone
 		}
-		if _, err := w.Engines.Adopt(ctx, n.ID); err != nil {
-			return false, err
-		}
-		left, err := w.Engines.SetParameters(ctx, n.ID, s.Parameters)
+		left, err := w.applyTo(ctx, n, s)
 		if err != nil {
-			return false, err
+			failed = append(failed, err)
 		}
-		if d.Engine != resource.Memcached { // after the parameters: one of them is what users get who have no rule about channels
-			if err := w.Engines.SetUsers(ctx, n.ID, s.Users); err != nil {
-				return false, err
-			}
-		}
-		pending = pending || len(left) > 0
-		if err := w.Engines.SetMaxMemory(ctx, n.ID, s.MaxMemory); err != nil {
+		pending = pending || left
+	}
+	return pending, errors.Join(failed...)
+}
+
+func (w *Worker) applyTo(ctx context.Context, n *resource.Node, s settings) (pending bool, err error) {
+	if _, err := w.Engines.Adopt(ctx, n.ID); err != nil {
+		return false, err
+	}
+	node, err := w.Engines.Node(n.ID)
+	if err != nil {
+		return false, err
+	}
+	if node.Engine != resource.Memcached {
+		if err := w.Engines.SetUsers(ctx, n.ID, s.Users); err != nil {
 			return false, err
 		}
 	}
-	return pending, nil
+	left, err := w.Engines.SetParameters(ctx, n.ID, s.Parameters)
+	if err != nil {
+		return false, err
+	}
+	return len(left) > 0, w.Engines.SetMaxMemory(ctx, n.ID, s.MaxMemory)
 }
 
 // inForce notes in a closing transaction that the nodes of a cache have these settings; errStale if they are not those of the records any

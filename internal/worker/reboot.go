@@ -24,6 +24,9 @@ func (w *Worker) rebootNodes(ctx context.Context, r *job.Running, t resource.Reb
 	if err := w.finishReboots(ctx, r, d, c); err != nil {
 		return err
 	}
+	if err := w.announced(ctx, r, d, t); err != nil {
+		return err
+	}
 	if d, err = w.heal(ctx, r, t.CacheID, resource.CacheRebooting); err != nil {
 		return done(err)
 	}
@@ -53,6 +56,21 @@ func (w *Worker) rebootNodes(ctx context.Context, r *job.Running, t resource.Reb
 	return w.conclude(ctx, r, t.CacheID, func(*resource.Cache) {}, func(*metastore.Tx, *resource.Deployment) error { return nil })
 }
 
+// announced shows nodes that run as available until it is their turn: what is rebooting otherwise has died.
+func (w *Worker) announced(ctx context.Context, r *job.Running, d *resource.Deployment, t resource.RebootNodesTask) error {
+	return r.Update(ctx, func(tx *metastore.Tx) error {
+		for _, id := range t.NodeIDs {
+			if n := d.Node(id); n != nil && n.Status == resource.NodeRebooting && w.Engines.Running(id) {
+				if err := editNode(tx, n, func(n *resource.Node) { n.Status = resource.NodeAvailable }); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// reboot restarts one node.
 func (w *Worker) reboot(ctx context.Context, r *job.Running, d *resource.Deployment, n *resource.Node, c *changing) error {
 	err := r.Update(ctx, func(tx *metastore.Tx) error {
 		return editNode(tx, n, func(n *resource.Node) { n.Status = resource.NodeRebooting })

@@ -125,6 +125,9 @@ func (w *Worker) recoverNode(ctx context.Context, r *job.Running, t resource.Rec
 	if cache.Layout == nil {
 		return w.recoverServerless(ctx, r, t)
 	}
+	if cache.Status == resource.CacheModifying || cache.Status == resource.CacheRebooting {
+		return nil // the job behind this one heals it, and knows what its nodes are to run
+	}
 	if _, err := w.heal(ctx, r, t.CacheID, running...); err != nil {
 		return done(err)
 	}

@@ -61,6 +61,7 @@ func (w *Worker) accept(ctx context.Context, r *job.Running, t resource.ModifyCa
 			become(c, resource.ModifyCacheTask{Engine: engineNow.Engine, Major: engineNow.Version}, engineNow)
 		}
 		c.Layout.Shards = shards
+		w.suit(c)
 	}
 	return w.conclude(ctx, r, t.CacheID, change, func(tx *metastore.Tx, d *resource.Deployment) error {
 		for i := range d.Layout.Shards {
@@ -79,6 +80,27 @@ func (w *Worker) accept(ctx context.Context, r *job.Running, t resource.ModifyCa
 		reachable(d)
 		return nil
 	})
+}
+
+// suit gives a cache that kept its engine the default parameter group of its family, if it has a default group already for the other.
+func (w *Worker) suit(c *resource.Cache) {
+	choice, err := w.Catalog.Resolve(c.Engine, c.EngineVersion())
+	if err == nil && engine.IsDefaultGroup(c.Layout.ParameterGroup) {
+		c.Layout.ParameterGroup = engine.DefaultGroup(engine.FamilyOf(c.Kind.Service(), choice.Offer), c.Layout.ClusterMode)
+	}
+}
+
+// equip gives a node that is down an engine and the parameters that this engine knows.
+func (w *Worker) equip(ctx context.Context, d *resource.Deployment, n *resource.Node, b engine.Installed) error {
+	cache, layout := *d.Cache, *d.Layout
+	cache.Layout, cache.Engine, cache.FullEngineVersion = &layout, b.Engine, b.Version.String()
+	if b.Engine == d.Engine {
+		w.suit(&cache)
+	}
+	if err := w.reparameter(ctx, &resource.Deployment{Cache: &cache}, n); err != nil {
+		return err
+	}
+	return w.Engines.SetBinary(n.ID, b)
 }
 
 // shardsAsTheyAre finishes the slots that are half moved, and tells which shard has which slots.
@@ -131,17 +153,16 @@ func (w *Worker) returnToEngine(ctx context.Context, d *resource.Deployment) (no
 		if err != nil {
 			return now, err
 		}
-		if !alive && len(d.Of(shard)) == 1 && lead.Binary != old.Binary {
+		if !alive && len(d.Of(shard)) == 1 {
 			// What the old engine saved the new one could not load.
-			if err := w.Engines.SetBinary(p.ID, old.Binary); err != nil {
+			if err := w.equip(ctx, d, p, old.Binary); err != nil {
 				return now, err
 			}
 			lead.Binary = old.Binary
 		}
 		moved = moved && lead.Binary != old.Binary
 		for _, n := range d.Of(shard) {
-			have, err := w.Engines.Node(n.ID)
-			if err != nil || n == p || have.Binary == lead.Binary {
+			if _, err := w.Engines.Node(n.ID); err != nil || n == p {
 				continue
 			}
 			if alive, err := w.Engines.Adopt(ctx, n.ID); err != nil {
@@ -149,7 +170,7 @@ func (w *Worker) returnToEngine(ctx context.Context, d *resource.Deployment) (no
 			} else if alive {
 				continue
 			}
-			if err := w.Engines.SetBinary(n.ID, lead.Binary); err != nil {
+			if err := w.equip(ctx, d, n, lead.Binary); err != nil {
 				return now, err
 			}
 		}
