@@ -28,8 +28,8 @@ import (
 
 // catalogue is what the database says at one moment.
 type catalogue struct {
-	caches    map[string]*resource.Cache // by name
-	nodes     map[string]*resource.Node  // by cache ID
+	caches    map[string]*resource.Cache  // by name
+	nodes     map[string][]*resource.Node // by cache ID, the first primary first
 	snapshots map[string]*resource.Snapshot
 	uses      []metastore.SnapshotUse
 	jobs      []job.Job
@@ -50,22 +50,25 @@ func (s *server) stores(t *testing.T) *app.Stores {
 
 func look(ctx context.Context, db *metastore.DB) (c *catalogue, err error) {
 	err = db.View(ctx, func(tx *metastore.Tx) error {
-		c = &catalogue{caches: map[string]*resource.Cache{}, nodes: map[string]*resource.Node{}, snapshots: map[string]*resource.Snapshot{}}
+		c = &catalogue{caches: map[string]*resource.Cache{}, nodes: map[string][]*resource.Node{}, snapshots: map[string]*resource.Snapshot{}}
 		for cache, err := range tx.AllCaches() {
 			if err != nil {
 				return err
 			}
-			nodes, err := tx.NodesOf(cache.ID)
+			d, err := tx.Deployment(cache)
 			if err != nil {
 				return err
 			}
-			if len(nodes) > 1 {
-				return fmt.Errorf("cache %s has %d nodes", cache.Name, len(nodes))
-			}
-			for _, n := range nodes {
-				c.nodes[cache.ID] = n
-			}
-			c.caches[cache.Name] = cache
+			slices.SortStableFunc(d.Nodes, func(a, b *resource.Node) int {
+				switch {
+				case a.Shard != b.Shard || a.Primary == b.Primary:
+					return 0
+				case a.Primary:
+					return -1
+				}
+				return 1
+			})
+			c.nodes[cache.ID], c.caches[cache.Name] = d.Nodes, cache
 		}
 		all, err := tx.AllSnapshots()
 		if err != nil {
@@ -124,7 +127,7 @@ func (s *server) check(t *testing.T, stores *app.Stores, want wanted) {
 	c := s.quiet(t, stores)
 	s.checkStates(t, c, want)
 	s.checkStore(t, c, stores)
-	s.checkEngines(t, c, want)
+	s.checkEngines(t, stores, want)
 	s.checkObjects(t, want)
 	s.checkLeftovers(t)
 }
@@ -132,7 +135,7 @@ func (s *server) check(t *testing.T, stores *app.Stores, want wanted) {
 func (s *server) checkStates(t *testing.T, c *catalogue, want wanted) {
 	t.Helper()
 	for name, cache := range c.caches {
-		failed := cache.Status == resource.CacheCreateFailed && cache.StatusReason != ""
+		failed := (cache.Status == resource.CacheCreateFailed || cache.Status == resource.CacheRestoreFailed) && cache.StatusReason != ""
 		if cache.Status != resource.CacheAvailable && !(failed && want.failures) {
 			t.Errorf("cache %s is %s (%s)", name, cache.Status, cache.StatusReason)
 		}
@@ -237,27 +240,30 @@ func (s *server) engines(t *testing.T) map[string][]int {
 }
 
 // checkEngines compares caches with processes, directories and addresses, and their data with what it should be.
-func (s *server) checkEngines(t *testing.T, c *catalogue, want wanted) {
+func (s *server) checkEngines(t *testing.T, stores *app.Stores, want wanted) {
 	t.Helper()
-	running := s.engines(t)
+	// Engines that were promoted or restarted need a moment until all of them know.
+	var c *catalogue
+	var err error
+	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		c = s.quiet(t, stores)
+		if err = s.caches(t, c); err == nil || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err != nil {
+		t.Error(err)
+		return
+	}
 	nodes := map[string]bool{}
 	for name, cache := range c.caches {
-		n := c.nodes[cache.ID]
-		if n == nil {
-			if cache.Status == resource.CacheAvailable {
-				t.Errorf("cache %s has no node", name)
-			}
+		for _, n := range c.nodes[cache.ID] {
+			nodes[n.ID] = true
+		}
+		if cache.Status != resource.CacheAvailable || cache.Engine == resource.Memcached {
 			continue
 		}
-		nodes[n.ID] = true
-		if cache.Status != resource.CacheAvailable {
-			continue
-		}
-		if len(running[n.ID]) != 1 {
-			t.Errorf("cache %s has the engine processes %v, want one", name, running[n.ID])
-			continue
-		}
-		got, err := dataset.DigestOf(t.Context(), dataset.At(fmt.Sprintf("%s:%d", cache.Endpoint.Address, cache.Endpoint.Port)), time.Time{})
+		got, err := contents(t.Context(), cache, c.nodes[cache.ID])
 		if err != nil {
 			t.Errorf("cache %s: %v", name, err)
 		} else if expected, ok := want.caches[name]; ok && got != expected {
@@ -269,7 +275,7 @@ func (s *server) checkEngines(t *testing.T, c *catalogue, want wanted) {
 			t.Errorf("cache %s is gone", name)
 		}
 	}
-	for id, pids := range running {
+	for id, pids := range s.engines(t) {
 		if !nodes[id] {
 			t.Errorf("processes %v of node %s belong to no cache", pids, id)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/keyframe/keyframe/internal/job"
 )
 
-// engineOf is the process and the node directory of a cache.
+// engineOf is the process and the node directory of a cache's first primary.
 func (c *crashed) engineOf(name string) (pid int, node string) {
 	c.t.Helper()
 	world, err := look(c.t.Context(), c.stores.DB)
@@ -25,10 +25,10 @@ func (c *crashed) engineOf(name string) (pid int, node string) {
 		c.t.Fatal(err)
 	}
 	cache := world.caches[name]
-	if cache == nil || world.nodes[cache.ID] == nil {
+	if cache == nil || len(world.nodes[cache.ID]) == 0 {
 		c.t.Fatalf("cache %s has no node", name)
 	}
-	node = world.nodes[cache.ID].ID
+	node = world.nodes[cache.ID][0].ID
 	pids := c.engines(c.t)[node]
 	if len(pids) != 1 {
 		c.t.Fatalf("cache %s has the engine processes %v, want one", name, pids)
