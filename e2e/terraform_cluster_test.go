@@ -149,21 +149,20 @@ func ignore[E error](err error) error {
 const topic, topic2 = "arn:aws:sns:us-east-1:123456789012:caches", "arn:aws:sns:us-east-1:123456789012:others"
 
 func (p *provider) cacheClusters() {
-	nets := p.cacheSubnetGroup()
-	subnets := nets.start(p, args{"name": "tf-cluster-nets", "description": byTerraform, "subnet_ids": []string{"subnet-0a"}})
-	group := p.cacheParameterGroup()
-	parameters := group.start(p, args{"name": "tf-cluster", "family": "redis7", "description": byTerraform, "parameter": map[string]string{"maxmemory-policy": "allkeys-lru"}})
-	r := p.cacheCluster()
-	id := r.start(p, args{"cluster_id": "tf-redis", "engine": "redis", "engine_version": "7.0", "node_type": "cache.t3.small", "num_cache_nodes": 1, "port": 6400, "parameter_group_name": "default.redis7",
-		"subnet_group_name": subnets, "security_group_ids": []string{"sg-0a"}, "availability_zone": "us-east-1a", "tags": map[string]string{"own": "1"}},
+	nets := p.make(p.cacheSubnetGroup(), args{"name": "tf-cluster-nets", "description": byTerraform, "subnet_ids": []string{"subnet-0a"}})
+	group := p.make(p.cacheParameterGroup(), args{"name": "tf-cluster", "family": "redis7", "description": byTerraform, "parameter": map[string]string{"maxmemory-policy": "allkeys-lru"}})
+	cluster := p.make(p.cacheCluster(), args{"cluster_id": "tf-redis", "engine": "redis", "engine_version": "7.0", "node_type": "cache.t3.small", "num_cache_nodes": 1, "port": 6400, "parameter_group_name": "default.redis7",
+		"subnet_group_name": nets.id, "security_group_ids": []string{"sg-0a"}, "availability_zone": "us-east-1a", "tags": map[string]string{"own": "1"}})
+	cluster.apply(
 		args{"snapshot_retention_limit": 3, "snapshot_window": "05:00-06:00", "maintenance_window": "tue:06:30-tue:07:30", "notification_topic_arn": topic, "auto_minor_version_upgrade": false},
-		args{"apply_immediately": true, "node_type": "cache.t3.medium", "security_group_ids": []string{"sg-0b", "sg-0c"}, "notification_topic_arn": topic2}, args{"parameter_group_name": parameters, "tags": map[string]string{}},
-		args{"engine_version": "7.1", "snapshot_retention_limit": 0, "notification_topic_arn": ""},
-		args{"engine": "valkey", "engine_version": "8.0", "parameter_group_name": "default.valkey8"})
-	r.end(p, id, "tf-redis-final")
-	p.life(r, args{"cluster_id": "tf-restored", "engine": "valkey", "node_type": "cache.t3.small", "num_cache_nodes": 1, "snapshot_name": "tf-redis-final"})
-	group.end(p, parameters, "")
-	nets.end(p, subnets, "")
+		args{"apply_immediately": true, "node_type": "cache.t3.medium", "security_group_ids": []string{"sg-0b", "sg-0c"}, "notification_topic_arn": topic2},
+		args{"parameter_group_name": group.id, "tags": map[string]string{}})
+	group.apply(args{"parameter": map[string]string{"maxmemory-policy": "noeviction", "timeout": "30"}}) // and the node takes it
+	cluster.apply(args{"engine_version": "7.1", "snapshot_retention_limit": 0, "notification_topic_arn": ""}, args{"engine": "valkey", "engine_version": "8.0", "parameter_group_name": "default.valkey8"})
+	cluster.end("tf-redis-final")
+	p.life(p.cacheCluster(), args{"cluster_id": "tf-restored", "engine": "valkey", "node_type": "cache.t3.small", "num_cache_nodes": 1, "snapshot_name": "tf-redis-final"})
+	group.end("")
+	nets.end("")
 }
 
 func (p *provider) memcachedClusters() {

@@ -213,37 +213,42 @@ func (p *provider) replicas(id string, count int32, more bool) {
 }
 
 func (p *provider) replicationGroups() {
-	group := p.cacheParameterGroup()
-	parameters := group.start(p, args{"name": "tf-group", "family": "redis7", "description": byTerraform, "parameter": map[string]string{"maxmemory-policy": "allkeys-lru"}})
-	r, member := p.replicationGroup(), p.cacheCluster()
-	member.bare = nil // it shows what its group has
-	id := r.start(p, args{"replication_group_id": "tf-group", "description": "one and a replica", "engine": "redis", "engine_version": "7.0", "node_type": "cache.t3.small", "num_cache_clusters": 2,
+	parameters := p.make(p.cacheParameterGroup(), args{"name": "tf-group", "family": "redis7", "description": byTerraform, "parameter": map[string]string{"maxmemory-policy": "allkeys-lru"}})
+	group := p.make(p.replicationGroup(), args{"replication_group_id": "tf-group", "description": "one and a replica", "engine": "redis", "engine_version": "7.0", "node_type": "cache.t3.small", "num_cache_clusters": 2,
 		"automatic_failover_enabled": true, "multi_az_enabled": true, "port": 6401, "preferred_cache_cluster_azs": []string{"us-east-1a", "us-east-1b"}, "parameter_group_name": "default.redis7",
-		"security_group_ids": []string{"sg-0a"}, "ip_discovery": "ipv4", "network_type": "ipv4", "tags": map[string]string{"own": "1"}},
+		"security_group_ids": []string{"sg-0a"}, "ip_discovery": "ipv4", "network_type": "ipv4", "tags": map[string]string{"own": "1"}})
+	group.apply(
 		args{"description": "two", "snapshot_retention_limit": 2, "snapshot_window": "03:00-04:30", "maintenance_window": "wed:06:30-wed:07:30", "notification_topic_arn": topic, "auto_minor_version_upgrade": false,
 			"tags": map[string]string{"own": "2"}},
-		args{"apply_immediately": true, "node_type": "cache.t3.medium", "security_group_ids": []string{"sg-0b"}, "parameter_group_name": parameters}, args{"num_cache_clusters": 3},
-		args{"num_cache_clusters": 2, "snapshot_retention_limit": 0, "description": "fewer"}, args{"engine_version": "7.1"},
-		args{"engine": "valkey", "engine_version": "8.0", "parameter_group_name": "default.valkey8"},
-		args{"multi_az_enabled": false, "automatic_failover_enabled": false}, args{"num_cache_clusters": 1})
-	p.life(member, args{"cluster_id": "tf-member", "replication_group_id": id}, args{"tags": map[string]string{"own": "1"}})
-	r.end(p, id, "tf-group-final")
-	p.life(r, args{"replication_group_id": "tf-restored", "description": byTerraform, "engine": "valkey", "engine_version": "8.0", "node_type": "cache.t3.small", "snapshot_name": "tf-group-final",
+		args{"apply_immediately": true, "node_type": "cache.t3.medium", "security_group_ids": []string{"sg-0b"}, "parameter_group_name": parameters.id})
+	parameters.apply(args{"parameter": map[string]string{"maxmemory-policy": "noeviction", "timeout": "30"}}) // and the nodes take it
+	group.apply(args{"num_cache_clusters": 3}, args{"num_cache_clusters": 2, "snapshot_retention_limit": 0, "description": "fewer"}, args{"engine_version": "7.1"},
+		args{"engine": "valkey", "engine_version": "8.0", "parameter_group_name": "default.valkey8"}, args{"multi_az_enabled": false, "automatic_failover_enabled": false}, args{"num_cache_clusters": 1})
+	member := p.cacheCluster()
+	member.bare = nil // it shows what its group has
+	p.life(member, args{"cluster_id": "tf-member", "replication_group_id": group.id}, args{"tags": map[string]string{"own": "1"}})
+	group.end("tf-group-final")
+	p.life(p.replicationGroup(), args{"replication_group_id": "tf-restored", "description": byTerraform, "engine": "valkey", "engine_version": "8.0", "node_type": "cache.t3.small", "snapshot_name": "tf-group-final",
 		"automatic_failover_enabled": true, "node_group_configuration": []string{"0001 0-5000 us-east-1b", "0002 5001-16383 us-east-1a"}})
 	p.life(p.serverlessCache(), args{"name": "tf-restored", "engine": "valkey", "snapshot_arns_to_restore": []string{"arn:aws:elasticache:us-east-1:123456789012:snapshot:tf-group-final"}})
-	group.end(p, parameters, "")
+	parameters.end("")
 }
 
 func (p *provider) encryptedGroups() {
-	u, g := p.cacheUser(), p.cacheUserGroup()
-	user := u.start(p, args{"user_id": "tf-enc", "user_name": "default", "engine": "REDIS", "access_string": "on ~* +@all", "passwords": []string{password}})
-	users := g.start(p, args{"user_group_id": "tf-enc-users", "engine": "REDIS", "user_ids": []string{user}})
-	p.life(p.replicationGroup(), args{"replication_group_id": "tf-encrypted", "description": byTerraform, "engine": "valkey", "engine_version": "8.0", "node_type": "cache.t4g.small", "num_cache_clusters": 1,
-		"transit_encryption_enabled": true, "transit_encryption_mode": "required", "at_rest_encryption_enabled": true, "auth_token": password, "apply_immediately": true},
-		args{"auth_token": password2, "auth_token_update_strategy": "ROTATE"}, args{"auth_token_update_strategy": "SET"}, args{"auth_token": password3},
-		args{"auth_token": nil, "auth_token_update_strategy": "DELETE", "user_group_ids": []string{users}}, args{"user_group_ids": []string(nil)})
-	g.end(p, users, "")
-	u.end(p, user, "")
+	user := p.make(p.cacheUser(), args{"user_id": "tf-enc", "user_name": "default", "engine": "REDIS", "access_string": "on ~* +@all", "passwords": []string{password}})
+	other := p.make(p.cacheUser(), args{"user_id": "tf-enc-app", "user_name": "app", "engine": "REDIS", "access_string": "on ~* +@all", "passwords": []string{password}})
+	users := p.make(p.cacheUserGroup(), args{"user_group_id": "tf-enc-users", "engine": "REDIS", "user_ids": []string{user.id}})
+	group := p.make(p.replicationGroup(), args{"replication_group_id": "tf-encrypted", "description": byTerraform, "engine": "valkey", "engine_version": "8.0", "node_type": "cache.t4g.small", "num_cache_clusters": 1,
+		"transit_encryption_enabled": true, "transit_encryption_mode": "required", "at_rest_encryption_enabled": true, "kms_key_id": p.key, "auth_token": password, "apply_immediately": true})
+	group.apply(args{"auth_token": password2, "auth_token_update_strategy": "ROTATE"}, args{"auth_token_update_strategy": "SET"}, args{"auth_token": password3},
+		args{"auth_token": nil, "auth_token_update_strategy": "DELETE", "user_group_ids": []string{users.id}})
+	users.apply(args{"user_ids": []string{user.id, other.id}}) // and the engines take them
+	other.apply(args{"access_string": "on ~app:* +@read", "passwords": []string{password2}})
+	group.apply(args{"description": "with users"}, args{"user_group_ids": []string(nil)})
+	group.end("")
+	users.end("")
+	other.end("")
+	user.end("")
 }
 
 func (p *provider) shardedGroups() {

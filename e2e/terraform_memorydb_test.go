@@ -166,21 +166,27 @@ func (p *provider) snapshot() res {
 }
 
 func (p *provider) clustersAndSnapshots() {
-	u, a, g, r, s := p.user(), p.acl(), p.parameterGroup(), p.cluster(), p.snapshot()
-	user := u.start(p, args{"user_name": "tf-member", "access_string": "on ~* &* +@all", "authentication_type": "password", "authentication_passwords": []string{password}})
-	acl := a.start(p, args{"name": "tf-members", "user_names": []string{user}})
-	parameters := g.start(p, args{"name": "tf-members", "family": "memorydb_redis7", "description": byTerraform, "parameter": map[string]string{"maxmemory-policy": "allkeys-lru"}})
-	id := r.start(p, args{"name": "tf-cluster", "acl_name": "open-access", "node_type": "db.t4g.small", "engine": "redis", "engine_version": "7.0", "num_shards": 1, "num_replicas_per_shard": 0, "tls_enabled": true,
-		"description": byTerraform, "port": 6403, "security_group_ids": []string{"sg-0a"}, "auto_minor_version_upgrade": false, "sns_topic_arn": topic, "tags": map[string]string{"own": "1"}},
+	user := p.make(p.user(), args{"user_name": "tf-member", "access_string": "on ~* &* +@all", "authentication_type": "password", "authentication_passwords": []string{password}})
+	other := p.make(p.user(), args{"user_name": "tf-other", "access_string": "on ~* &* +@all", "authentication_type": "password", "authentication_passwords": []string{password}})
+	acl := p.make(p.acl(), args{"name": "tf-members", "user_names": []string{user.id}})
+	parameters := p.make(p.parameterGroup(), args{"name": "tf-members", "family": "memorydb_redis7", "description": byTerraform, "parameter": map[string]string{"maxmemory-policy": "allkeys-lru"}})
+	cluster := p.make(p.cluster(), args{"name": "tf-cluster", "acl_name": "open-access", "node_type": "db.t4g.small", "engine": "redis", "engine_version": "7.0", "num_shards": 1, "num_replicas_per_shard": 0,
+		"tls_enabled": true, "description": byTerraform, "port": 6403, "security_group_ids": []string{"sg-0a"}, "auto_minor_version_upgrade": false, "sns_topic_arn": topic, "kms_key_arn": p.key,
+		"tags": map[string]string{"own": "1"}})
+	cluster.apply(
 		args{"description": "updated", "maintenance_window": "thu:09:00-thu:10:00", "snapshot_window": "04:00-05:00", "snapshot_retention_limit": 2, "sns_topic_arn": topic2},
-		args{"acl_name": acl, "parameter_group_name": parameters, "security_group_ids": []string{"sg-0b"}}, args{"num_shards": 2}, args{"num_shards": 1, "tags": map[string]string{"own": "2"}},
-		args{"num_replicas_per_shard": 1}, args{"num_replicas_per_shard": 0, "sns_topic_arn": "", "snapshot_retention_limit": 0}, args{"node_type": "db.t4g.medium", "acl_name": "open-access"},
+		args{"acl_name": acl.id, "parameter_group_name": parameters.id, "security_group_ids": []string{"sg-0b"}})
+	acl.apply(args{"user_names": []string{user.id, other.id}}) // and the engines take it
+	other.apply(args{"access_string": "on ~app:* &* +@read"})
+	parameters.apply(args{"parameter": map[string]string{"maxmemory-policy": "noeviction", "timeout": "30"}})
+	cluster.apply(args{"num_shards": 2}, args{"num_shards": 1, "tags": map[string]string{"own": "2"}}, args{"num_replicas_per_shard": 1},
+		args{"num_replicas_per_shard": 0, "sns_topic_arn": "", "snapshot_retention_limit": 0}, args{"node_type": "db.t4g.medium", "acl_name": "open-access"},
 		args{"engine_version": "7.1", "parameter_group_name": "default.memorydb-redis7"})
-	p.life(s, args{"name": "tf-snapshot", "cluster_name": id, "tags": map[string]string{"own": "1"}}, args{"tags": map[string]string{"own": "2"}})
-	r.end(p, id, "tf-final")
-	p.life(r, args{"name": "tf-restored", "snapshot_name": "tf-final", "acl_name": "open-access", "node_type": "db.t4g.small", "num_shards": 2, "num_replicas_per_shard": 0})
-	s.end(p, "tf-final", "")
-	a.end(p, acl, "")
-	u.end(p, user, "")
-	g.end(p, parameters, "")
+	p.life(p.snapshot(), args{"name": "tf-snapshot", "cluster_name": cluster.id, "kms_key_arn": p.key, "tags": map[string]string{"own": "1"}}, args{"tags": map[string]string{"own": "2"}})
+	cluster.end("tf-final")
+	p.life(p.cluster(), args{"name": "tf-restored", "snapshot_name": "tf-final", "acl_name": "open-access", "node_type": "db.t4g.small", "num_shards": 2, "num_replicas_per_shard": 0})
+	acl.end("")
+	other.end("")
+	user.end("")
+	parameters.end("")
 }

@@ -97,16 +97,15 @@ func (p *provider) serverlessCache() res {
 }
 
 func (p *provider) serverlessCaches() {
-	u, g := p.cacheUser(), p.cacheUserGroup()
-	user := u.start(p, args{"user_id": "tf-less", "user_name": "default", "engine": "REDIS", "access_string": "on ~* +@all", "passwords": []string{password}})
-	users := g.start(p, args{"user_group_id": "tf-less-users", "engine": "REDIS", "user_ids": []string{user}})
+	user := p.make(p.cacheUser(), args{"user_id": "tf-less", "user_name": "default", "engine": "REDIS", "access_string": "on ~* +@all", "passwords": []string{password}})
+	users := p.make(p.cacheUserGroup(), args{"user_group_id": "tf-less-users", "engine": "REDIS", "user_ids": []string{user.id}})
 	p.life(p.serverlessCache(), args{"name": "tf-plain", "engine": "valkey"}, args{"description": "described"}, args{"snapshot_retention_limit": 1}, args{"usage_limits": true, "data_storage_maximum": 10},
 		args{"tags": map[string]string{"own": "1"}})
 	p.life(p.serverlessCache(), args{"name": "tf-full", "engine": "redis", "major_engine_version": "7", "description": "all", "daily_snapshot_time": "09:00", "snapshot_retention_limit": 2,
 		"security_group_ids": []string{"sg-0a"}, "subnet_ids": []string{"subnet-0a", "subnet-0b"}, "usage_limits": true, "data_storage_maximum": 10, "ecpu_per_second": true, "ecpu_per_second_maximum": 5000,
-		"user_group_id": users, "tags": map[string]string{"own": "1"}},
+		"user_group_id": users.id, "kms_key_id": p.key, "tags": map[string]string{"own": "1"}},
 		args{"data_storage_maximum": 20, "data_storage_minimum": 2}, args{"ecpu_per_second_maximum": 6000}, args{"daily_snapshot_time": "10:00"}, args{"snapshot_retention_limit": 3},
 		args{"security_group_ids": []string{"sg-0b"}}, args{"description": "nearly all", "tags": map[string]string{}})
-	g.end(p, users, "")
-	u.end(p, user, "")
+	users.end("")
+	user.end("")
 }

@@ -21,6 +21,7 @@ import (
 func TestTerraform(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
+	_, key := s.createKey(t)
 	for name, replay := range map[string]func(*provider){
 		"elasticache_subnet_group": (*provider).cacheSubnetGroups, "elasticache_parameter_group": (*provider).cacheParameterGroups,
 		"elasticache_user": (*provider).cacheUsers, "elasticache_user_group": (*provider).cacheUserGroups,
@@ -32,7 +33,7 @@ func TestTerraform(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			replay(&provider{t, t.Context(), s.elasticache(), memorydb.NewFromConfig(s.config("us-east-1"))})
+			replay(&provider{t, t.Context(), s.elasticache(), memorydb.NewFromConfig(s.config("us-east-1")), key})
 		})
 	}
 }
@@ -43,6 +44,7 @@ type provider struct {
 	ctx context.Context
 	ec  *elasticache.Client
 	mdb *memorydb.Client
+	key string // ARN of a KMS key
 }
 
 // defaultTags are the provider's default_tags, which every resource gets besides its own.
@@ -63,51 +65,85 @@ type res struct {
 	fixed  []string // attributes that must not change as long as the resource lives
 }
 
+// made is a resource that Terraform made, with its configuration and its state.
+type made struct {
+	res
+	p             *provider
+	id            string
+	config, state args
+}
+
 // life takes one resource through its life: the first step creates it, each further one changes the arguments that it names.
 func (p *provider) life(r res, steps ...args) {
 	p.t.Helper()
-	r.end(p, r.start(p, steps...), "")
+	m := p.make(r, steps[0])
+	m.apply(steps[1:]...)
+	m.end("")
 }
 
-// start is life up to the last step; it returns the resource's id.
-func (r res) start(p *provider, steps ...args) (id string) {
+func (p *provider) make(r res, config args) *made {
 	p.t.Helper()
-	config, state := args{}, args{}
-	for i, step := range steps {
-		config = maps.Clone(config)
-		maps.Copy(config, step)
-		own, _ := config["tags"].(map[string]string)
-		all := maps.Clone(defaultTags)
-		maps.Copy(all, own)
-		config["tags_all"] = all
-		before := state
-		if i == 0 {
-			id = r.create(config)
-		} else {
-			r.change(p, id, state, config)
-		}
-		state = r.refresh(p, id, config)
-		p.same(i, r, config, state)
-		if diff := cmp.Diff(state, r.refresh(p, id, config)); diff != "" {
-			p.t.Errorf("step %d: a second read differs from the first: %s", i, diff)
-		}
-		for _, name := range r.fixed {
-			if i > 0 && !reflect.DeepEqual(before[name], state[name]) {
-				p.t.Errorf("step %d: %s was %v and is %v", i, name, before[name], state[name])
+	m := &made{res: r, p: p}
+	m.configure(config)
+	m.id = r.create(m.config)
+	m.check(config)
+	return m
+}
+
+func (m *made) apply(steps ...args) {
+	m.p.t.Helper()
+	for _, step := range steps {
+		before := m.state
+		m.configure(step)
+		m.change(m.p, m.id, m.state, m.config)
+		m.check(step)
+		for _, name := range m.fixed {
+			if !reflect.DeepEqual(before[name], m.state[name]) {
+				m.p.t.Errorf("%s, %v: %s was %v and is %v", m.id, step, name, before[name], m.state[name])
 			}
 		}
 	}
-	return id
+}
+
+func (m *made) configure(step args) {
+	m.config = maps.Clone(m.config)
+	if m.config == nil {
+		m.config = args{}
+	}
+	maps.Copy(m.config, step)
+	own, _ := m.config["tags"].(map[string]string)
+	all := maps.Clone(defaultTags)
+	maps.Copy(all, own)
+	m.config["tags_all"] = all
+}
+
+// check reads the resource twice: a plan after an apply is empty, and so is one after that.
+func (m *made) check(step args) {
+	m.p.t.Helper()
+	m.state = m.refresh(m.p, m.id, m.config)
+	for name, want := range m.config {
+		if differs(m.state, m.config, name) {
+			m.p.t.Errorf("%s, %v: %s is %#v, and reads back as %#v", m.id, step, name, want, m.state[name])
+		}
+	}
+	for _, name := range m.bare {
+		if unset(m.config[name]) && !unset(m.state[name]) {
+			m.p.t.Errorf("%s, %v: %s was not set, and reads back as %#v", m.id, step, name, m.state[name])
+		}
+	}
+	if diff := cmp.Diff(m.state, m.refresh(m.p, m.id, m.config)); diff != "" {
+		m.p.t.Errorf("%s, %v: a second read differs from the first: %s", m.id, step, diff)
+	}
 }
 
 // end destroys a resource, twice: the provider takes it for granted that what is not there is deleted.
-func (r res) end(p *provider, id, finalSnapshot string) {
-	p.t.Helper()
-	r.remove(id, args{"name": finalSnapshot}.str("name"))
-	if left := r.read(id, args{}); left != nil {
-		p.t.Errorf("%s is still there: %v", id, left)
+func (m *made) end(finalSnapshot string) {
+	m.p.t.Helper()
+	m.remove(m.id, args{"name": finalSnapshot}.str("name"))
+	if left := m.read(m.id, args{}); left != nil {
+		m.p.t.Errorf("%s is still there: %v", m.id, left)
 	}
-	r.remove(id, nil)
+	m.remove(m.id, nil)
 }
 
 // change makes the calls of an update: tags first, as the provider does.
@@ -150,21 +186,6 @@ func (r res) refresh(p *provider, id string, config args) args {
 	}
 	state["tags_all"] = r.tags(state["arn"].(string))
 	return state
-}
-
-// same checks that a plan after the apply would be empty.
-func (p *provider) same(step int, r res, config, state args) {
-	p.t.Helper()
-	for name, want := range config {
-		if differs(state, config, name) {
-			p.t.Errorf("step %d: %s is %#v, and reads back as %#v", step, name, want, state[name])
-		}
-	}
-	for _, name := range r.bare {
-		if unset(config[name]) && !unset(state[name]) {
-			p.t.Errorf("step %d: %s was not set, and reads back as %#v", step, name, state[name])
-		}
-	}
 }
 
 // differs tells whether a configuration asks for another value than a resource has. Terraform does not tell zero from absent.

@@ -144,14 +144,14 @@ func (p *provider) cacheUserGroup() res {
 }
 
 func (p *provider) cacheUserGroups() {
-	u, ids := p.cacheUser(), []string{}
+	var users []*made
 	for id, name := range map[string]string{"tf-default": "default", "tf-second": "default", "tf-app": "app"} {
-		ids = append(ids, u.start(p, args{"user_id": id, "user_name": name, "engine": "REDIS", "access_string": "on ~* +@all", "passwords": []string{password}}))
+		users = append(users, p.make(p.cacheUser(), args{"user_id": id, "user_name": name, "engine": "REDIS", "access_string": "on ~* +@all", "passwords": []string{password}}))
 	}
 	p.life(p.cacheUserGroup(), args{"user_group_id": "tf-group", "engine": "REDIS", "user_ids": []string{"tf-default"}},
 		args{"user_ids": []string{"tf-app", "tf-default"}, "tags": map[string]string{"own": "1"}}, args{"user_ids": []string{"tf-second"}})
-	for _, id := range ids {
-		u.end(p, id, "")
+	for _, u := range users {
+		u.end("")
 	}
 }
 
@@ -249,11 +249,11 @@ func (p *provider) acl() res {
 }
 
 func (p *provider) usersAndACLs() {
-	u := p.user()
-	first := u.start(p, args{"user_name": "tf-first", "access_string": "on ~* &* +@all", "authentication_type": "password", "authentication_passwords": []string{password}, "password_count": 1},
-		args{"access_string": "off ~* &* +@all"}, args{"authentication_passwords": []string{password, password2}, "password_count": 2}, args{"tags": map[string]string{"own": "1"}})
-	second := u.start(p, args{"user_name": "tf-second", "access_string": "on ~* &* +@all", "authentication_type": "password", "authentication_passwords": []string{password}})
-	p.life(p.acl(), args{"name": "tf-acl", "user_names": []string{first}}, args{"user_names": []string{first, second}}, args{"user_names": []string{second}, "tags": map[string]string{"own": "1"}}, args{"user_names": []string(nil)})
-	u.end(p, first, "")
-	u.end(p, second, "")
+	first := p.make(p.user(), args{"user_name": "tf-first", "access_string": "on ~* &* +@all", "authentication_type": "password", "authentication_passwords": []string{password}, "password_count": 1})
+	first.apply(args{"access_string": "off ~* &* +@all"}, args{"authentication_passwords": []string{password, password2}, "password_count": 2}, args{"tags": map[string]string{"own": "1"}})
+	second := p.make(p.user(), args{"user_name": "tf-second", "access_string": "on ~* &* +@all", "authentication_type": "password", "authentication_passwords": []string{password}})
+	p.life(p.acl(), args{"name": "tf-acl", "user_names": []string{first.id}}, args{"user_names": []string{first.id, second.id}},
+		args{"user_names": []string{second.id}, "tags": map[string]string{"own": "1"}}, args{"user_names": []string(nil)})
+	first.end("")
+	second.end("")
 }
