@@ -61,3 +61,20 @@ func errorText(err error) string {
 	}
 	return err.Error()
 }
+
+func FuzzWindows(f *testing.F) {
+	f.Add("sun:05:00-sun:06:00", "03:00-04:00")
+	f.Add("sat:23:30-sun:00:30", "23:00-00:10")
+	f.Add("", "")
+	f.Fuzz(func(t *testing.T, maintenance, snapshot string) {
+		m, s, err := windows(resource.MemoryDBCluster, "id", maintenance, snapshot)
+		if err != nil {
+			return
+		}
+		weekly, err := parseMaintenance("MaintenanceWindow", m)
+		daily, err2 := parseSnapshotWindow(s)
+		if err != nil || err2 != nil || overlap(weekly, daily) {
+			t.Fatalf("%q and %q become %q and %q: %v %v", maintenance, snapshot, m, s, err, err2)
+		}
+	})
+}

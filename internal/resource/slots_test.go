@@ -50,3 +50,24 @@ func TestSlotsComeBack(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseSlots(f *testing.F) {
+	for _, s := range []string{"0-16383", "0,2-3, 16383", "5-4", "", "-"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		ranges, err := ParseSlots(s)
+		if err != nil {
+			return
+		}
+		for _, r := range ranges {
+			if r.Start < 0 || r.Start > r.End || r.End >= SlotCount {
+				t.Fatalf("%q is read as %v", s, ranges)
+			}
+		}
+		if again, err := ParseSlots(FormatSlots(ranges)); err != nil || !reflect.DeepEqual(again, ranges) {
+			t.Fatalf("%v came back as %v, %v", ranges, again, err)
+		}
+		_ = CoverSlots(ranges)
+	})
+}
