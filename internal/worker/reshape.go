@@ -132,14 +132,16 @@ func (w *Worker) fits(ctx context.Context, g *ring, d *resource.Deployment) erro
 			}
 		}
 		if grows && int64(comes) > s.MaxMemory {
-			return job.Cancel(fmt.Errorf("shard %s would have %d bytes of data, and a node of type %s takes %d", shard.Name, int64(comes), d.Layout.NodeType, s.MaxMemory))
+			return job.Cancel(fmt.Errorf("shard %s would have %d bytes of data, and a node of type %s takes %d",
+				shard.Name, int64(comes), d.Layout.NodeType, s.MaxMemory))
 		}
 	}
 	return nil
 }
 
 // conclude gives every node the settings of the records and then runs the closing transaction, in which the cache is as change makes it.
-func (w *Worker) conclude(ctx context.Context, r *job.Running, cacheID string, change func(*resource.Cache), closing func(*metastore.Tx, *resource.Deployment) error) error {
+func (w *Worker) conclude(ctx context.Context, r *job.Running, cacheID string, change func(*resource.Cache),
+	closing func(*metastore.Tx, *resource.Deployment) error) error {
 	for {
 		d, s, err := w.configured(ctx, cacheID, change)
 		if err != nil {

@@ -102,7 +102,7 @@ func (w *Worker) added(ctx context.Context, r *job.Running, d *resource.Deployme
 	})
 }
 
-// running are the nodes of a cache that run.
+// alive are the nodes of a cache that run.
 func (w *Worker) alive(d *resource.Deployment) (nodes []*resource.Node) {
 	for _, n := range d.Nodes {
 		if w.Engines.Running(n.ID) {
