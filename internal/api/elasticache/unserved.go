@@ -24,7 +24,7 @@ func decide(op *wire.Operation) coverage.Op {
 			return coverage.Op{Name: op.Name, Status: coverage.Unsupported, Reason: p.why}
 		}
 	}
-	return coverage.Op{Name: op.Name, Status: coverage.NotYet, Reason: "this version serves serverless caches and their snapshots"}
+	return coverage.Op{Name: op.Name, Status: coverage.NotYet, Reason: "this version does not serve it"}
 }
 
 func unserved(op *wire.Operation) string { return decide(op).Reason }
