@@ -1,10 +1,8 @@
 package elasticache
 
 import (
-	"cmp"
-	"errors"
-
 	"github.com/keyframe/keyframe/internal/api/ecapi"
+	"github.com/keyframe/keyframe/internal/api/gateway"
 	"github.com/keyframe/keyframe/internal/api/wire"
 	"github.com/keyframe/keyframe/internal/resource"
 )
@@ -64,25 +62,7 @@ var byKind = map[resource.ErrorKind]*wire.Fault{
 	resource.NoOperation:        ecapi.NoOperationFault,
 }
 
-// fault translates what the control plane and the codec return. Of the faults that fit it takes the first that the operation declares: for
-// others clients have no type. AccessDenied is the gateway's own.
-func fault(op *wire.Operation, err error) *wire.FaultError {
-	var bad *wire.ValidationError
-	if errors.As(err, &bad) {
-		return ecapi.InvalidParameterValueException.New(bad.Error())
-	}
-	var e *resource.Error
-	if !errors.As(err, &e) {
-		return nil
-	}
-	narrow, wide := byType[e.Kind][e.Type], byKind[e.Kind]
-	if narrow == nil && wide == nil {
-		return nil
-	}
-	for _, f := range []*wire.Fault{narrow, wide, ecapi.InvalidParameterValueException} {
-		if f != nil && (op == nil || op.Declares(f)) {
-			return f.New(err.Error())
-		}
-	}
-	return cmp.Or(narrow, wide).New(err.Error())
-}
+var faults = gateway.Faults{ByType: byType, ByKind: byKind, Invalid: ecapi.InvalidParameterValueException}
+
+// fault translates what the control plane and the codec return.
+func fault(op *wire.Operation, err error) *wire.FaultError { return faults.Translate(op, err) }

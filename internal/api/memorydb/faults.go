@@ -1,9 +1,7 @@
 package memorydb
 
 import (
-	"cmp"
-	"errors"
-
+	"github.com/keyframe/keyframe/internal/api/gateway"
 	"github.com/keyframe/keyframe/internal/api/mdbapi"
 	"github.com/keyframe/keyframe/internal/api/wire"
 	"github.com/keyframe/keyframe/internal/resource"
@@ -58,25 +56,7 @@ var byKind = map[resource.ErrorKind]*wire.Fault{
 	resource.NoOperation:        mdbapi.NoOperationFault,
 }
 
-// fault translates what the control plane and the codec return. Of the faults that fit it takes the first that the operation declares: for
-// others clients have no type. AccessDenied is the gateway's own.
-func fault(op *wire.Operation, err error) *wire.FaultError {
-	var bad *wire.ValidationError
-	if errors.As(err, &bad) {
-		return mdbapi.InvalidParameterValueException.New(bad.Error())
-	}
-	var e *resource.Error
-	if !errors.As(err, &e) {
-		return nil
-	}
-	narrow, wide := byType[e.Kind][e.Type], byKind[e.Kind]
-	if narrow == nil && wide == nil {
-		return nil
-	}
-	for _, f := range []*wire.Fault{narrow, wide, mdbapi.InvalidParameterValueException} {
-		if f != nil && (op == nil || op.Declares(f)) {
-			return f.New(err.Error())
-		}
-	}
-	return cmp.Or(narrow, wide).New(err.Error())
-}
+var faults = gateway.Faults{ByType: byType, ByKind: byKind, Invalid: mdbapi.InvalidParameterValueException}
+
+// fault translates what the control plane and the codec return.
+func fault(op *wire.Operation, err error) *wire.FaultError { return faults.Translate(op, err) }
