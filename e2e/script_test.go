@@ -25,7 +25,7 @@ func TestScripts(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(script), ".txt")
 		t.Run(name, func(t *testing.T) {
 			env := []string{"PATH=" + filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")}
-			if name == "aws" {
+			if strings.HasPrefix(name, "aws") {
 				awsCommand(t)
 			}
 			if name != "usage" {
