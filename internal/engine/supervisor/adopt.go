@@ -7,15 +7,11 @@ import (
 
 // Adopt takes a node over that an earlier supervisor started, and tells whether it runs. It starts nothing.
 func (s *Supervisor) Adopt(ctx context.Context, id string) (alive bool, err error) {
-	n, err := s.find(id)
+	n, err := s.take(id)
 	if err != nil {
 		return false, err
 	}
-	n.op.Lock()
 	defer n.op.Unlock()
-	if err := n.present(); err != nil {
-		return false, fmt.Errorf("%w: %s", err, id)
-	}
 	if p := n.process(); p != nil && p.running() {
 		return true, nil
 	}

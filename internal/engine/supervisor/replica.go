@@ -70,15 +70,11 @@ func (s *Supervisor) LastRole(id string) (*engine.Member, error) {
 
 // idleInCluster lets change work on a node in cluster mode that does not run.
 func (s *Supervisor) idleInCluster(id string, change func(Node) error) error {
-	n, err := s.find(id)
+	n, err := s.take(id)
 	if err != nil {
 		return err
 	}
-	n.op.Lock()
 	defer n.op.Unlock()
-	if err := n.present(); err != nil {
-		return fmt.Errorf("%w: %s", err, id)
-	}
 	node := n.snapshot(s)
 	if !node.Cluster {
 		return fmt.Errorf("node %s is not in cluster mode", id)
@@ -92,15 +88,11 @@ func (s *Supervisor) idleInCluster(id string, change func(Node) error) error {
 // Kill ends a node's process at once, also one that hears nothing, and waits until it is gone: nobody can read old data from it
 // any more. A node that does not run is left alone.
 func (s *Supervisor) Kill(ctx context.Context, id string) error {
-	n, err := s.find(id)
+	n, err := s.take(id)
 	if err != nil {
 		return err
 	}
-	n.op.Lock()
 	defer n.op.Unlock()
-	if err := n.present(); err != nil {
-		return fmt.Errorf("%w: %s", err, id)
-	}
 	return s.kill(ctx, id)
 }
 

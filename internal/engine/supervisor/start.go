@@ -30,15 +30,11 @@ const (
 // Start makes a node run. A node that runs already, started by this supervisor or an earlier one, is taken over as it is.
 // It returns when the process exists; WaitReady tells when it serves.
 func (s *Supervisor) Start(ctx context.Context, id string) error {
-	n, err := s.find(id)
+	n, err := s.take(id)
 	if err != nil {
 		return err
 	}
-	n.op.Lock()
 	defer n.op.Unlock()
-	if err := n.present(); err != nil {
-		return fmt.Errorf("%w: %s", err, id)
-	}
 	if p := n.process(); p != nil && p.running() {
 		return nil
 	}
@@ -276,15 +272,11 @@ func (s *Supervisor) writeNodesConf(n Node, nodes []engine.ClusterNode) error {
 // SetCluster tells a node of a cluster, before its first start, who the others are. Nodes must name every node of the
 // cluster, itself included, and give every slot an owner. After the first start the engines keep this knowledge themselves.
 func (s *Supervisor) SetCluster(ctx context.Context, id string, nodes []engine.ClusterNode) error {
-	n, err := s.find(id)
+	n, err := s.take(id)
 	if err != nil {
 		return err
 	}
-	n.op.Lock()
 	defer n.op.Unlock()
-	if err := n.present(); err != nil {
-		return fmt.Errorf("%w: %s", err, id)
-	}
 	node := n.snapshot(s)
 	if !node.Cluster {
 		return fmt.Errorf("node %s is not in cluster mode", id)
@@ -298,15 +290,11 @@ func (s *Supervisor) SetCluster(ctx context.Context, id string, nodes []engine.C
 // JoinCluster prepares a node, before its first start, for a cluster that runs: it begins with no slots and knows nobody, until
 // it is introduced by CLUSTER MEET.
 func (s *Supervisor) JoinCluster(id string) error {
-	n, err := s.find(id)
+	n, err := s.take(id)
 	if err != nil {
 		return err
 	}
-	n.op.Lock()
 	defer n.op.Unlock()
-	if err := n.present(); err != nil {
-		return fmt.Errorf("%w: %s", err, id)
-	}
 	node := n.snapshot(s)
 	if !node.Cluster {
 		return fmt.Errorf("node %s is not in cluster mode", id)
@@ -383,15 +371,11 @@ func megabytes(bytes int64) int64 {
 
 // SetData hands a node the RDB file that it loads at its next start. The file is moved. The node must not run.
 func (s *Supervisor) SetData(ctx context.Context, id, path string) error {
-	n, err := s.find(id)
+	n, err := s.take(id)
 	if err != nil {
 		return err
 	}
-	n.op.Lock()
 	defer n.op.Unlock()
-	if err := n.present(); err != nil {
-		return fmt.Errorf("%w: %s", err, id)
-	}
 	if p := n.process(); p != nil && p.running() {
 		return fmt.Errorf("node %s runs: data is loaded at a start", id)
 	}

@@ -14,15 +14,11 @@ import (
 // Stop ends a node's process and waits until it is gone: SIGTERM, and SIGKILL after the grace period or when the context
 // ends. A node that does not run is left alone. Without replicas or an append-only file the node's data is lost.
 func (s *Supervisor) Stop(ctx context.Context, id string) error {
-	n, err := s.find(id)
+	n, err := s.take(id)
 	if err != nil {
 		return err
 	}
-	n.op.Lock()
 	defer n.op.Unlock()
-	if err := n.present(); err != nil {
-		return fmt.Errorf("%w: %s", err, id)
-	}
 	return s.halt(ctx, n)
 }
 

@@ -217,6 +217,20 @@ func (s *Supervisor) find(id string) (*node, error) {
 	return nil, fmt.Errorf("%w: %s", ErrUnknownNode, id)
 }
 
+// take is find for those who start, stop or change a node: it is theirs until they unlock op.
+func (s *Supervisor) take(id string) (*node, error) {
+	n, err := s.find(id)
+	if err != nil {
+		return nil, err
+	}
+	n.op.Lock()
+	if err := n.present(); err != nil {
+		n.op.Unlock()
+		return nil, fmt.Errorf("%w: %s", err, id)
+	}
+	return n, nil
+}
+
 // Node returns a node by id.
 func (s *Supervisor) Node(id string) (Node, error) {
 	n, err := s.find(id)
