@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/keyframe/keyframe/internal/failpoint"
 )
 
 // cutter takes one cut through several shards.
@@ -211,6 +213,7 @@ func (c *cutter) held(ctx context.Context) error {
 	if c.o.test.paused != nil {
 		c.o.test.paused()
 	}
+	failpoint.Hit("create-snapshot.held")
 	if err := c.each(ctx, func(ctx context.Context, _ int, m *member) error { return m.follow(ctx) }); err != nil {
 		return err
 	}

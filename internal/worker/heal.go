@@ -24,8 +24,8 @@ const hung = 10 * time.Second
 // primary that died is never started as one while a replica has its data: it would come back empty, and empty its replicas. That holds
 // without automatic failover too, as otherwise the data would be gone.
 //
-// It changes nothing on a cache that is well, and may be repeated. Nodes that are still being made are not its business, nor replicas that
-// are being removed. The deployment that it returns is what is on record afterwards; errGone if the cache is not in one of the states.
+// It changes nothing on a cache that is well, and may be repeated. Nodes that are still being made are not its business. Replicas
+// that are to go may still save their shard's data, but are not started again. The deployment that it returns is what is on record afterwards; errGone if the cache is not in one of the states.
 func (w *Worker) heal(ctx context.Context, r *job.Running, cacheID string, states ...resource.CacheStatus) (*resource.Deployment, error) {
 	d, err := w.deploymentIn(ctx, cacheID, states...)
 	if err != nil {
@@ -51,7 +51,7 @@ func (w *Worker) heal(ctx context.Context, r *job.Running, cacheID string, state
 		return nil, err
 	}
 	for _, n := range h.d.Nodes {
-		if h.unsure[n.ID] {
+		if h.unsure[n.ID] && (n.Primary || !leaving(n)) {
 			return nil, fmt.Errorf("node %s of %s does not answer, and cannot be taken over", n.ID, h.d.Name)
 		}
 	}
@@ -75,8 +75,9 @@ func (h *healing) concerns(n *resource.Node) bool {
 	case resource.NodeCreating:
 		return n.Primary && h.Engines.Started(n.ID) // it may have slots already
 	case resource.NodeDeleting:
+		// A shard has data, and perhaps only here, for as long as it has a primary on record.
 		_, err := h.Engines.Node(n.ID)
-		return n.Primary && err == nil // it may have slots still
+		return err == nil && h.d.Primary(n.Shard) != nil
 	}
 	return true
 }
@@ -396,7 +397,7 @@ func (h *healing) restart(ctx context.Context) error {
 	g.SetLimit(8)
 	for _, n := range h.d.Nodes {
 		lead := h.d.Primary(n.Shard)
-		if n == lead || !h.concerns(n) || h.mute(n) || lead == nil || h.mute(lead) {
+		if n == lead || leaving(n) || !h.concerns(n) || h.mute(n) || lead == nil || h.mute(lead) {
 			continue
 		}
 		s := h.sights[n.ID]

@@ -1,7 +1,7 @@
 package worker
 
-// Steps names every place of this package where a failpoint can end the process: before and after each thing that the bodies
-// do to the world. The crash tests die at each of them.
+// Steps names every place of this package, and of the capture that it calls, where a failpoint can end the process: before and after each
+// thing that the bodies do to the world. The crash tests die at each of them.
 var Steps = []string{
 	"create-cache.recorded", "create-cache.created", "create-cache.placed", "create-cache.founded", "create-cache.inspected", "create-cache.streaming", "create-cache.routing",
 	"create-cache.fed",
@@ -15,7 +15,7 @@ var Steps = []string{
 	"recover-node.counted", "recover-node.started", "recover-node.ready",
 	"heal.fenced", "heal.promoted", "heal.recorded", "heal.counted", "heal.led", "heal.joined",
 	"failover.begun", "failover.switched", "failover.recorded",
-	"create-snapshot.begun", "create-snapshot.cut", "create-snapshot.captured", "create-snapshot.manifest",
+	"create-snapshot.begun", "create-snapshot.held", "create-snapshot.cut", "create-snapshot.captured", "create-snapshot.manifest",
 	"copy-snapshot.begun", "copy-snapshot.manifest",
 	"export-snapshot.begun", "export-snapshot.written", "export-snapshot.finished", "export-snapshot.committed",
 	"delete-snapshot.begun", "delete-snapshot.manifest", "delete-snapshot.parts",
