@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The main job through the AWS SDK for JavaScript and ioredis. The program in e2e/js knows nothing of Keyframe.
+// The main job, and clusters across a failover, through the AWS SDK for JavaScript and ioredis. The programs in e2e/js know nothing of Keyframe.
 func TestJavaScript(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
@@ -20,17 +20,22 @@ func TestJavaScript(t *testing.T) {
 	if _, err := os.Stat("js/node_modules/.package-lock.json"); err != nil {
 		missing(t, "the packages of e2e/js are not installed: make test-deps does it")
 	}
-	s := serve(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "main.js")
-	cmd.Dir, cmd.Env = "js", s.environ()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if !strings.Contains(string(out), "2 restored caches of 212 keys") {
-		t.Errorf("it ended with %q", out)
+	for program, says := range map[string]string{"main.js": "2 restored caches of 212 keys", "cluster.js": "a failover and a cluster of MemoryDB"} {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, node, program)
+			cmd.Dir, cmd.Env = "js", s.environ()
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if !strings.Contains(string(out), says) {
+				t.Errorf("it ended with %q", out)
+			}
+		})
 	}
 }
 
