@@ -51,10 +51,10 @@ func (h handler) batchUpdate(ctx context.Context, c *gateway.Call, in *mdbapi.Ba
 	}
 	out := &mdbapi.BatchUpdateClusterOutput{ProcessedClusters: []mdbapi.Cluster{}, UnprocessedClusters: []mdbapi.UnprocessedCluster{}}
 	for _, name := range in.ClusterNames {
-		all, _, err := h.control.DescribeDeployments(ctx, control.DescribeDeployments{Scope: c.Scope, Kind: resource.MemoryDBCluster, Name: name})
+		all, _, err := h.control.DescribeDeployments(ctx, control.DescribeDeployments{Scope: c.Scope, Kind: resource.MemoryDBCluster, Name: cmp.Or(name, " ")}) // no name is nobody's, not everybody's
 		var e *resource.Error
 		switch {
-		case err == nil && len(all) == 1:
+		case err == nil:
 			out.ProcessedClusters = append(out.ProcessedClusters, *clusterOut(all[0], false))
 		case errors.As(err, &e) && e.Kind == resource.NotFound:
 			out.UnprocessedClusters = append(out.UnprocessedClusters, mdbapi.UnprocessedCluster{ClusterName: ptr(name),
