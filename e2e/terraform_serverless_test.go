@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -73,19 +75,41 @@ func (p *provider) serverlessCache() res {
 			}
 			return state
 		},
-		// The provider sends the whole plan: what is not configured is as it was read.
+		// Older providers send the whole plan, in which what is not configured is as it was read; newer ones make one call for each field that changes.
 		update: func(id string, was, now args) {
-			plan := args{}
-			for _, from := range []args{was, now} {
-				for k, v := range from {
-					plan[k] = v
+			plan := maps.Clone(was)
+			maps.Copy(plan, now)
+			var calls []*elasticache.ModifyServerlessCacheInput
+			for _, names := range [][]string{{"description"}, {"daily_snapshot_time"}, {"snapshot_retention_limit"}, {"data_storage_maximum", "data_storage_minimum", "ecpu_per_second_maximum"},
+				{"security_group_ids"}, {"user_group_id"}, {"engine", "major_engine_version"}} {
+				if !slices.ContainsFunc(names, func(name string) bool { return differs(was, now, name) }) {
+					continue
 				}
+				in, planned := &elasticache.ModifyServerlessCacheInput{ServerlessCacheName: &id}, args{}
+				for _, name := range names {
+					planned[name] = plan[name]
+				}
+				in.Description, in.DailySnapshotTime, in.SecurityGroupIds = planned.str("description"), planned.str("daily_snapshot_time"), planned.list("security_group_ids")
+				in.SnapshotRetentionLimit = givenNum(was, planned, "snapshot_retention_limit")
+				in.Engine, in.MajorEngineVersion = given[string](was, planned, "engine"), planned.str("major_engine_version")
+				if in.UserGroupId = planned.str("user_group_id"); in.UserGroupId == nil && names[0] == "user_group_id" {
+					in.RemoveUserGroup = aws.Bool(true)
+				}
+				if in.CacheUsageLimits = limits(planned); in.CacheUsageLimits == nil && names[0] == "data_storage_maximum" { // zeros take limits away
+					in.CacheUsageLimits = &ectypes.CacheUsageLimits{DataStorage: &ectypes.DataStorage{Maximum: aws.Int32(0), Minimum: aws.Int32(0), Unit: ectypes.DataStorageUnitGb},
+						ECPUPerSecond: &ectypes.ECPUPerSecond{Maximum: aws.Int32(0), Minimum: aws.Int32(0)}}
+				}
+				calls = append(calls, in)
 			}
-			in := &elasticache.ModifyServerlessCacheInput{ServerlessCacheName: &id, Description: plan.str("description"), Engine: plan.str("engine"), MajorEngineVersion: plan.str("major_engine_version"),
-				DailySnapshotTime: plan.str("daily_snapshot_time"), SnapshotRetentionLimit: aws.Int32(int32(plan["snapshot_retention_limit"].(int))), SecurityGroupIds: plan.list("security_group_ids"),
-				UserGroupId: plan.str("user_group_id"), CacheUsageLimits: limits(now)}
-			must[*elasticache.ModifyServerlessCacheOutput](p)(p.ec.ModifyServerlessCache(p.ctx, in))
-			wait(id, "available")
+			if len(calls) == 1 && calls[0].RemoveUserGroup == nil && limits(plan) != nil {
+				calls[0] = &elasticache.ModifyServerlessCacheInput{ServerlessCacheName: &id, Description: plan.str("description"), Engine: plan.str("engine"), MajorEngineVersion: plan.str("major_engine_version"),
+					DailySnapshotTime: plan.str("daily_snapshot_time"), SnapshotRetentionLimit: aws.Int32(int32(plan["snapshot_retention_limit"].(int))), SecurityGroupIds: plan.list("security_group_ids"),
+					UserGroupId: plan.str("user_group_id"), CacheUsageLimits: limits(plan)}
+			}
+			for _, in := range calls {
+				must[*elasticache.ModifyServerlessCacheOutput](p)(p.ec.ModifyServerlessCache(p.ctx, in))
+				wait(id, "available")
+			}
 		},
 		remove: func(id string, _ *string) {
 			out, err := p.ec.DeleteServerlessCache(p.ctx, &elasticache.DeleteServerlessCacheInput{ServerlessCacheName: &id})
@@ -100,12 +124,20 @@ func (p *provider) serverlessCaches() {
 	user := p.make(p.cacheUser(), args{"user_id": "tf-less", "user_name": "default", "engine": "REDIS", "access_string": "on ~* +@all", "passwords": []string{password}})
 	users := p.make(p.cacheUserGroup(), args{"user_group_id": "tf-less-users", "engine": "REDIS", "user_ids": []string{user.id}})
 	p.life(p.serverlessCache(), args{"name": "tf-plain", "engine": "valkey"}, args{"description": "described"}, args{"snapshot_retention_limit": 1}, args{"usage_limits": true, "data_storage_maximum": 10},
-		args{"tags": map[string]string{"own": "1"}})
+		args{"description": "again", "snapshot_retention_limit": 2, "security_group_ids": []string{"sg-0a"}, "ecpu_per_second": true, "ecpu_per_second_maximum": 5000},
+		args{"usage_limits": false, "data_storage_maximum": 0, "ecpu_per_second": false, "ecpu_per_second_maximum": 0}, args{"tags": map[string]string{"own": "1"}})
 	p.life(p.serverlessCache(), args{"name": "tf-full", "engine": "redis", "major_engine_version": "7", "description": "all", "daily_snapshot_time": "09:00", "snapshot_retention_limit": 2,
 		"security_group_ids": []string{"sg-0a"}, "subnet_ids": []string{"subnet-0a", "subnet-0b"}, "usage_limits": true, "data_storage_maximum": 10, "ecpu_per_second": true, "ecpu_per_second_maximum": 5000,
 		"user_group_id": users.id, "kms_key_id": p.key, "tags": map[string]string{"own": "1"}},
 		args{"data_storage_maximum": 20, "data_storage_minimum": 2}, args{"ecpu_per_second_maximum": 6000}, args{"daily_snapshot_time": "10:00"}, args{"snapshot_retention_limit": 3},
 		args{"security_group_ids": []string{"sg-0b"}}, args{"description": "nearly all", "tags": map[string]string{}})
+	cache := p.make(p.serverlessCache(), args{"name": "tf-moves", "engine": "redis", "description": "to valkey", "user_group_id": users.id})
+	cache.fixed = []string{"arn", "name", "endpoint", "reader_endpoint", "create_time"}
+	cache.apply(args{"engine": "valkey"}, args{"major_engine_version": "8"})
+	users.apply(args{"engine": "valkey"})
+	user.apply(args{"engine": "valkey"})
+	cache.apply(args{"user_group_id": ""})
+	cache.end("")
 	users.end("")
 	user.end("")
 }

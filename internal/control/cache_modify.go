@@ -94,7 +94,7 @@ func (in *ModifyCache) check() error {
 		}
 	}
 	if in.Limits != nil {
-		if err := checkLimits(*in.Limits); err != nil {
+		if err := checkLimits(lifted(*in.Limits)); err != nil {
 			return err
 		}
 	}
@@ -153,7 +153,7 @@ func (in *ModifyCache) apply(cache *resource.Cache) (changed []string) {
 	return changed
 }
 
-// mergeLimits replaces the dimensions that a request names and keeps the others.
+// mergeLimits replaces the dimensions that a request names, with nothing if it names zero, and keeps the others.
 func mergeLimits(old, in resource.Limits) resource.Limits {
 	if in.MinGB != nil || in.MaxGB != nil {
 		old.MinGB, old.MaxGB = in.MinGB, in.MaxGB
@@ -161,7 +161,7 @@ func mergeLimits(old, in resource.Limits) resource.Limits {
 	if in.MinECPU != nil || in.MaxECPU != nil {
 		old.MinECPU, old.MaxECPU = in.MinECPU, in.MaxECPU
 	}
-	return old
+	return lifted(old)
 }
 
 // newEngine resolves a change of engine or version. It returns nothing when both stay.

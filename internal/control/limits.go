@@ -37,6 +37,16 @@ func checkLimits(l resource.Limits) error {
 	return nil
 }
 
+// lifted are limits without zeros: a change to zero takes a limit away.
+func lifted(l resource.Limits) resource.Limits {
+	for _, v := range []**int64{&l.MinGB, &l.MaxGB, &l.MinECPU, &l.MaxECPU} {
+		if *v != nil && **v == 0 {
+			*v = nil
+		}
+	}
+	return l
+}
+
 // Lengths that AWS documents, in characters, and the greatest length of an object key, in bytes.
 const (
 	longestDescription = 255
