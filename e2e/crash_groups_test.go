@@ -226,7 +226,7 @@ func lifeOfShards(c *crashed) {
 	c.through(c.strike("from-files", primaries), "heal.promoted", "heal.joined")
 	c.verify()
 	c.through(c.deleteGroup(elasticache.DeleteReplicationGroupInput{ReplicationGroupId: aws.String("restored"), FinalSnapshotIdentifier: aws.String("final")}),
-		"create-snapshot.cut", "delete-cache.final-snapshot", "delete-cache.removed")
+		"create-snapshot.held", "delete-cache.final-snapshot", "delete-cache.removed")
 	c.verify()
 }
 
