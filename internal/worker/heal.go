@@ -169,14 +169,27 @@ func (h *healing) successor(shard string) (best *resource.Node) {
 		if n.Primary || !h.concerns(n) || !s.answers || s.busy || s.leads || s.syncing {
 			continue
 		}
-		if n.Status != resource.NodeAvailable && s.offset <= 1 {
-			continue // it died too, and has nothing yet
+		if s.alone < 0 && s.offset <= 1 {
+			continue // it was restarted, and has got nothing yet
+		}
+		if h.d.Layout.DurableLog && (s.alone < 0 || s.alone > behind) && h.returns(shard) {
+			continue
 		}
 		if best == nil || s.offset > h.sights[best.ID].offset {
 			best = n
 		}
 	}
 	return best
+}
+
+// behind is for how many seconds a replica may have been without its primary until more may be missing from it than the moment of a death. What the
+// primary's append-only file has counts for more then.
+const behind = 30
+
+// returns tells whether a shard's primary is dead and comes back with what it had.
+func (h *healing) returns(shard string) bool {
+	p := h.d.Primary(shard)
+	return p != nil && h.concerns(p) && h.dead(p) && h.Engines.Started(p.ID)
 }
 
 // shardsOf names the shards that a cache's nodes are of, in order: also those that its layout does not have any more.
@@ -504,6 +517,9 @@ func emptyAgain(d *resource.Deployment, n *resource.Node) string {
 func (h *healing) close(ctx context.Context) error {
 	var back []*resource.Node
 	for _, n := range h.d.Nodes {
+		if lead := h.d.Primary(n.Shard); h.d.Engine != engine.Memcached && lead != nil && lead != n && h.mute(lead) {
+			continue // it was not brought into step
+		}
 		if n.Status == resource.NodeRebooting && !h.mute(n) && h.Engines.Running(n.ID) {
 			back = append(back, n)
 		}

@@ -24,6 +24,7 @@ type sight struct {
 	follows resource.Endpoint
 	linked  bool  // with the primary that it follows
 	syncing bool  // it has not got all data from its primary
+	alone   int64 // seconds for which a replica has been without its primary; -1: its process has never been with it
 	offset  int64 // how much of the primary's writes it has
 }
 
@@ -50,6 +51,9 @@ func (w *Worker) lookAt(ctx context.Context, d *resource.Deployment, n *resource
 	}
 	s.answers, s.leads = true, info["role"] == "master"
 	s.linked, s.syncing = info["master_link_status"] == "up", info["master_sync_in_progress"] == "1"
+	if down, ok := info["master_link_down_since_seconds"]; ok && !s.linked {
+		s.alone, _ = strconv.ParseInt(down, 10, 64)
+	}
 	s.follows.Address = info["master_host"]
 	s.follows.Port, _ = strconv.Atoi(info["master_port"])
 	s.offset, _ = strconv.ParseInt(info["slave_repl_offset"], 10, 64)

@@ -1,0 +1,59 @@
+package worker
+
+import (
+	"fmt"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/kftest"
+	"github.com/keyframe/keyframe/internal/resource"
+)
+
+// A replica that was restarted by a job is available on record, and has nothing, or only what its own append-only file has, until it has heard
+// of its primary. When that dies before, the replica must not take its place: what the primary's append-only file has would be gone, and
+// without one nobody would say that the shard is empty.
+func TestNobodyTakesOverWithoutData(t *testing.T) {
+	t.Parallel()
+	for _, durable := range []bool{false, true} {
+		t.Run(fmt.Sprintf("durable %t", durable), func(t *testing.T) {
+			t.Parallel()
+			want := wish{kind: resource.ReplicationGroup, engine: engine.Redis, shards: 1, replicas: 1}
+			if durable {
+				want = wish{kind: resource.MemoryDBCluster, engine: engine.Valkey, cluster: true, shards: 1, replicas: 1}
+			}
+			f := newFleet(t, want)
+			f.fill(50)
+			d := f.now()
+			was, replica := d.Primary("0001"), d.Reader("0001")
+			f.must(f.Engines.Kill(t.Context(), replica.ID))
+			c := f.client()
+			for i := 50; i < 100; i++ {
+				f.must(c.Set(t.Context(), "key:"+strconv.Itoa(i), i, 0).Err())
+			}
+			f.signal(was, syscall.SIGSTOP)
+			f.must(f.Engines.Start(t.Context(), replica.ID))
+			kftest.Eventually(t, "a replica that answers", func() error {
+				if s := f.lookAt(t.Context(), d, replica); !s.answers || s.busy || s.leads {
+					return fmt.Errorf("%+v", s)
+				}
+				return nil
+			})
+			kftest.Guard(t, f.Engines.PID(replica.ID))
+			f.signal(was, syscall.SIGKILL)
+			d = f.well("the shard to return")
+			if durable {
+				if d.Restarts != 0 {
+					t.Errorf("%d restarts are counted, and nothing was to be lost", d.Restarts)
+				}
+				f.holds(100)
+				return
+			}
+			if d.Restarts == 0 {
+				t.Errorf("nobody counts that the group came back empty:\n%v", f.story())
+			}
+			f.holds(0)
+		})
+	}
+}
