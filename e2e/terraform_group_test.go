@@ -231,6 +231,8 @@ func (p *provider) replicationGroups() {
 	p.life(p.replicationGroup(), args{"replication_group_id": "tf-restored", "description": byTerraform, "engine": "valkey", "engine_version": "8.0", "node_type": "cache.t3.small", "snapshot_name": "tf-group-final",
 		"automatic_failover_enabled": true, "node_group_configuration": []string{"0001 0-5000 us-east-1b", "0002 5001-16383 us-east-1a"}})
 	p.life(p.serverlessCache(), args{"name": "tf-restored", "engine": "valkey", "snapshot_arns_to_restore": []string{"arn:aws:elasticache:us-east-1:123456789012:snapshot:tf-group-final"}})
+	p.life(p.replicationGroup(), args{"replication_group_id": "tf-bare", "description": byTerraform, "engine": "redis", "node_type": "cache.t3.small", "maintenance_window": "tue:06:30-tue:07:30", "snapshot_window": "01:00-02:00"},
+		args{"snapshot_retention_limit": 1}, args{"num_cache_clusters": 2, "automatic_failover_enabled": true})
 	parameters.end("")
 }
 
