@@ -130,9 +130,9 @@ func (g *ring) halfMoved(ctx context.Context) (map[route][]int, error) {
 			continue // it has what its primary has, and takes no orders
 		}
 		for s, to := range m.Migrating {
-			target := g.byID[to]
+			target := g.heir(to)
 			switch {
-			case owner[s] != n || target == nil || !g.self[target.ID].Primary:
+			case owner[s] != n || target == nil || target == n:
 				if err := g.tell(ctx, n, "CLUSTER", "SETSLOT", strconv.Itoa(s), "STABLE"); err != nil {
 					return nil, err
 				}
@@ -143,7 +143,7 @@ func (g *ring) halfMoved(ctx context.Context) (map[route][]int, error) {
 		for s := range m.Importing {
 			from := owner[s]
 			switch {
-			case from == nil || from == n || g.self[from.ID].Migrating[s] != "" && g.self[from.ID].Migrating[s] != m.ID:
+			case from == nil || from == n || g.self[from.ID].Migrating[s] != "" && g.heir(g.self[from.ID].Migrating[s]) != n:
 				if err := g.tell(ctx, n, "CLUSTER", "SETSLOT", strconv.Itoa(s), "STABLE"); err != nil {
 					return nil, err
 				}
@@ -153,6 +153,14 @@ func (g *ring) halfMoved(ctx context.Context) (map[route][]int, error) {
 		}
 	}
 	return moves, nil
+}
+
+// heir is the primary of the shard of a member: where keys are that were sent to that member before it was replaced.
+func (g *ring) heir(id string) *resource.Node {
+	if n := g.byID[id]; n != nil {
+		return g.primary(n.Shard)
+	}
+	return nil
 }
 
 // shareFunctions brings function libraries to the primaries that have no slots yet, as every shard must have them.
