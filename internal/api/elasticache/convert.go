@@ -112,6 +112,10 @@ func cacheOut(c *resource.Cache) *ecapi.ServerlessCache {
 		CacheUsageLimits: limitsOut(c.Limits), KmsKeyId: shown(c.KMSKeyID), SecurityGroupIds: c.SecurityGroupIDs,
 		ARN: &arn, UserGroupId: shown(c.UserGroupID), SubnetIds: c.SubnetIDs,
 		SnapshotRetentionLimit: &retention, DailySnapshotTime: shown(c.DailySnapshotTime), NetworkType: &network,
+		ConnectionType: ptr(ecapi.ConnectionTypeVpc), StorageEncryptionType: ptr(ecapi.StorageEncryptionTypeSseElasticache),
+	}
+	if c.KMSKeyID != "" {
+		out.StorageEncryptionType = ptr(ecapi.StorageEncryptionTypeSseKms)
 	}
 	if c.Endpoint.Port != 0 && c.Status != resource.CacheCreating {
 		// One node serves reads and writes; on AWS the reader endpoint differs by its port.

@@ -18,7 +18,8 @@ func New(c *control.Control) *gateway.API {
 	f := gateway.NewAPI(ecapi.Service, gateway.APIOptions{Fault: fault, Unserved: unserved})
 	h := handler{c}
 	gateway.Route(f, ecapi.OpCreateServerlessCache, func(c *gateway.Call, in *ecapi.CreateServerlessCacheInput) []policy.Need {
-		needs := tagged(c, "CreateServerlessCache", cacheARN(c, in.ServerlessCacheName), in.Tags)
+		needs := append(tagged(c, "CreateServerlessCache", cacheARN(c, in.ServerlessCacheName), in.Tags),
+			uses(c, "CreateServerlessCache", map[string]*string{"usergroup": in.UserGroupId})...)
 		for _, arn := range in.SnapshotArnsToRestore {
 			if a, ok := resource.ParseARN(arn); ok && a.Service == "s3" {
 				needs = append(needs, policy.Need{Action: "s3:GetObject", Resource: arn})
@@ -32,7 +33,8 @@ func New(c *control.Control) *gateway.API {
 		return need("DescribeServerlessCaches", cacheARN(c, in.ServerlessCacheName))
 	}, h.describeCaches)
 	gateway.Route(f, ecapi.OpModifyServerlessCache, func(c *gateway.Call, in *ecapi.ModifyServerlessCacheInput) []policy.Need {
-		return need("ModifyServerlessCache", cacheARN(c, in.ServerlessCacheName))
+		return append(need("ModifyServerlessCache", cacheARN(c, in.ServerlessCacheName)),
+			uses(c, "ModifyServerlessCache", map[string]*string{"usergroup": in.UserGroupId})...)
 	}, h.modifyCache)
 	gateway.Route(f, ecapi.OpDeleteServerlessCache, func(c *gateway.Call, in *ecapi.DeleteServerlessCacheInput) []policy.Need {
 		needs := need("DeleteServerlessCache", cacheARN(c, in.ServerlessCacheName))
