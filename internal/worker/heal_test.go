@@ -57,3 +57,26 @@ func TestNobodyTakesOverWithoutData(t *testing.T) {
 		})
 	}
 }
+
+// A replica of a durable cache is in step when its append-only file is, which the engine begins to write after the data has come: a job goes on to
+// stop the node that has the only whole one.
+func TestDurableReplicasAreInStepOnDisk(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, wish{kind: resource.MemoryDBCluster, engine: engine.Valkey, cluster: true, shards: 1, replicas: 1})
+	f.fill(50)
+	d := f.now()
+	replica := d.Reader("0001")
+	f.must(f.Engines.Kill(t.Context(), replica.ID))
+	_, err := f.Engines.SetParameters(t.Context(), replica.ID, map[string]string{"rdb-key-save-delay": "20000"}) // microseconds
+	f.must(err)
+	f.must(f.startReplica(kftest.Context(t), d, replica))
+	kftest.Guard(t, f.Engines.PID(replica.ID))
+	c, err := f.Engines.Admin(t.Context(), replica.ID)
+	f.must(err)
+	defer c.Close()
+	info, err := c.Info(t.Context(), "persistence")
+	f.must(err)
+	if size := info["aof_base_size"]; info["aof_rewrite_in_progress"] != "0" || size == "0" || info["aof_last_bgrewrite_status"] != "ok" {
+		t.Errorf("the append-only file is being written still: %v", info)
+	}
+}

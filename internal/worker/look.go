@@ -25,6 +25,7 @@ type sight struct {
 	linked  bool  // with the primary that it follows
 	syncing bool  // it has not got all data from its primary
 	alone   int64 // seconds for which a replica has been without its primary; -1: its process has never been with it
+	writing bool  // its append-only file anew, or about to: until then the old one is what would return
 	offset  int64 // how much of the primary's writes it has
 }
 
@@ -63,6 +64,7 @@ func (w *Worker) lookAt(ctx context.Context, d *resource.Deployment, n *resource
 	if info, err = c.Info(ctx, "persistence"); err != nil || info["loading"] != "0" {
 		s.busy = true
 	}
+	s.writing = info["aof_rewrite_in_progress"] == "1" || info["aof_rewrite_scheduled"] == "1"
 	s.slots = s.leads
 	if !inClusterMode(d.Cache) {
 		return s

@@ -150,7 +150,8 @@ func acquaintance(seen []engine.Member, n supervisor.Node) int {
 // errPrimaryDied ends the wait for a replica that has nobody to follow.
 var errPrimaryDied = errors.New("its primary ended")
 
-// inStep waits until a replica that runs has its primary's data.
+// inStep waits until a replica that runs has its primary's data, in its append-only file too if the cache has them: the primary may be the
+// next to be restarted.
 func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource.Node, primary supervisor.Node) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -175,7 +176,7 @@ func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource
 					behind = lead.offset
 				}
 			}
-			if behind >= 0 && s.offset >= behind {
+			if behind >= 0 && s.offset >= behind && !(d.Layout.DurableLog && s.writing) {
 				return nil
 			}
 		}
