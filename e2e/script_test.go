@@ -24,6 +24,7 @@ func TestScripts(t *testing.T) {
 	for _, script := range scripts {
 		name := strings.TrimSuffix(filepath.Base(script), ".txt")
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			env := []string{"PATH=" + filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")}
 			if strings.HasPrefix(name, "aws") {
 				awsCommand(t)

@@ -54,6 +54,23 @@ def groups():
     wait("replication_group_deleted", **who)
 
 
+def members():
+    """Replicas that go one by one, and then with their group, whose primary stays."""
+    who = {"ReplicationGroupId": "pair"}
+    cache.create_replication_group(ReplicationGroupDescription="d", Engine="valkey", CacheNodeType="cache.t4g.micro", NumCacheClusters=4, **who)
+    wait("replication_group_available", **who)
+    cache.decrease_replica_count(NewReplicaCount=2, ApplyImmediately=True, **who)
+    wait("cache_cluster_deleted", CacheClusterId="pair-004")
+    wait("replication_group_available", **who)
+    cache.delete_cache_cluster(CacheClusterId="pair-003")
+    wait("cache_cluster_deleted", CacheClusterId="pair-003")
+    wait("replication_group_available", **who)
+    cache.delete_replication_group(RetainPrimaryCluster=True, **who)
+    wait("replication_group_deleted", **who)
+    wait("cache_cluster_deleted", CacheClusterId="pair-002")
+    wait("cache_cluster_available", CacheClusterId="pair-001")
+
+
 def stores():
     """A MemoryDB cluster, for which botocore has no waiter: its states are followed by hand."""
     def follow(*passing):
@@ -141,7 +158,7 @@ def guarded(story):
         failures.append((story.__name__, e))
 
 
-threads = [threading.Thread(target=guarded, args=(story,)) for story in (clusters, groups, stores)]
+threads = [threading.Thread(target=guarded, args=(story,)) for story in (clusters, groups, members, stores)]
 for thread in threads:
     thread.start()
 for thread in threads:

@@ -218,9 +218,10 @@ func cacheNodeOut(m *control.Member, n *resource.Node) ecapi.CacheNode {
 		ParameterGroupStatus: ptr(string(m.Layout.ParameterStatus)), CustomerAvailabilityZone: shown(n.Zone)}
 }
 
-// memberStatus is a cache cluster's status: that of the cache, except for a member of a group that comes or goes by itself.
+// memberStatus is a cache cluster's status: that of the cache, except for a member of a group that comes or goes by itself. The replicas
+// of a group whose primary was retained go, too: they are members of the cache cluster that it became.
 func memberStatus(m *control.Member) string {
-	if m.Kind == resource.ReplicationGroup {
+	if m.Kind == resource.ReplicationGroup || m.Name != m.Deployment.Name {
 		n := m.Nodes[0]
 		switch {
 		case n.Status == resource.NodeCreating || n.Status == resource.NodeDeleting:
