@@ -2,6 +2,7 @@ package elasticache
 
 import (
 	"context"
+	"slices"
 
 	"github.com/keyframe/keyframe/internal/api/ecapi"
 	"github.com/keyframe/keyframe/internal/api/gateway"
@@ -19,7 +20,7 @@ func (h handler) changeRoutes(f *gateway.API) {
 			"AutomaticFailoverEnabled": yes(in.AutomaticFailoverEnabled), "MultiAZEnabled": yes(in.MultiAZEnabled),
 		})
 		needs = append(needs, uses(c, "ModifyReplicationGroup", map[string]*string{"parametergroup": in.CacheParameterGroupName})...)
-		for _, g := range in.UserGroupIdsToAdd {
+		for _, g := range slices.Concat(in.UserGroupIdsToAdd, in.UserGroupIdsToRemove) {
 			needs = append(needs, need("ModifyReplicationGroup", named(c, "usergroup", &g))...)
 		}
 		return needs

@@ -63,10 +63,10 @@ func New(c *control.Control) *gateway.API {
 	}, h.exportSnapshot)
 
 	gateway.Route(f, ecapi.OpAddTagsToResource, func(c *gateway.Call, in *ecapi.AddTagsToResourceInput) []policy.Need {
-		return need("AddTagsToResource", anyARN(in.ResourceName))
+		return []policy.Need{{Action: "elasticache:AddTagsToResource", Resource: anyARN(in.ResourceName), Conditions: requestTags(in.Tags)}}
 	}, h.addTags)
 	gateway.Route(f, ecapi.OpRemoveTagsFromResource, func(c *gateway.Call, in *ecapi.RemoveTagsFromResourceInput) []policy.Need {
-		return need("RemoveTagsFromResource", anyARN(in.ResourceName))
+		return []policy.Need{{Action: "elasticache:RemoveTagsFromResource", Resource: anyARN(in.ResourceName), Conditions: map[string][]string{"aws:TagKeys": in.TagKeys}}}
 	}, h.removeTags)
 	gateway.Route(f, ecapi.OpListTagsForResource, func(c *gateway.Call, in *ecapi.ListTagsForResourceInput) []policy.Need {
 		return need("ListTagsForResource", anyARN(in.ResourceName))
@@ -92,16 +92,22 @@ func need(action, arn string) []policy.Need {
 
 // tagged are the needs of an operation that may tag what it makes.
 func tagged(_ *gateway.Call, action, arn string, tags []ecapi.Tag) []policy.Need {
-	conditions := map[string][]string{}
-	for _, t := range tags {
-		conditions["aws:RequestTag/"+text(t.Key)] = []string{text(t.Value)}
-		conditions["aws:TagKeys"] = append(conditions["aws:TagKeys"], text(t.Key))
-	}
+	conditions := requestTags(tags)
 	needs := []policy.Need{{Action: "elasticache:" + action, Resource: arn, Conditions: conditions}}
 	if len(tags) > 0 {
 		needs = append(needs, policy.Need{Action: "elasticache:AddTagsToResource", Resource: arn, Conditions: conditions})
 	}
 	return needs
+}
+
+// requestTags are the condition keys of the tags that a request gives.
+func requestTags(tags []ecapi.Tag) map[string][]string {
+	conditions := map[string][]string{}
+	for _, t := range tags {
+		conditions["aws:RequestTag/"+text(t.Key)] = []string{text(t.Value)}
+		conditions["aws:TagKeys"] = append(conditions["aws:TagKeys"], text(t.Key))
+	}
+	return conditions
 }
 
 // stored is a name as the control plane looks it up: what policy is asked about must be what is then acted on.
