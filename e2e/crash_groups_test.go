@@ -220,7 +220,7 @@ func lifeOfShards(c *crashed) {
 	c.through(c.reshard("from-files", 1, "0002"), "reshape.given", "reshape.forgotten", "reshape.removed")
 	c.verify()
 	if soak { // engines with replicas wait for them at every step of every slot
-		c.through(c.reshard("from-files", 2), "reshape.started", "reshape.migrating", "reshape.followed")
+		c.through(c.reshard("from-files", 2), "reshape.started", "reshape.followed", "reshape.migrating")
 		c.verify()
 	}
 	c.through(c.strike("from-files", primaries), "heal.promoted", "heal.joined")
