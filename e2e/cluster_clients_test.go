@@ -65,13 +65,18 @@ func TestClusterClients(t *testing.T) {
 	}
 	// primary is where slot 0 is now, by what any live node says.
 	primary := func() string {
-		slots, err := client.ClusterSlots(ctx).Result()
+		shards, err := client.ClusterShards(ctx).Result()
 		if err != nil {
 			return ""
 		}
-		for _, s := range slots {
-			if s.Start == 0 {
-				return s.Nodes[0].Addr
+		for _, s := range shards {
+			if len(s.Slots) == 0 || s.Slots[0].Start != 0 {
+				continue
+			}
+			for _, n := range s.Nodes {
+				if n.Role == "master" && n.Health == "online" {
+					return net.JoinHostPort(n.IP, fmt.Sprint(n.Port))
+				}
 			}
 		}
 		return ""

@@ -126,6 +126,19 @@ func TestShardsThatComeAndGo(t *testing.T) {
 	}
 }
 
+// A group whose primary is retained becomes a cache cluster; a waiter for the end of its replicas gives up when it sees them modifying.
+func TestReplicasOfRetainedPrimary(t *testing.T) {
+	t.Parallel()
+	d := group(false, true, 1)
+	d.Kind, d.Name, d.Status = resource.CacheCluster, "g-001", resource.CacheModifying
+	d.Nodes[1].Status = resource.NodeDeleting
+	for name, want := range map[string]string{"g-001": "modifying", "g-002": "deleting"} {
+		if got := *memberOut(control.MemberOf(d, name), true).CacheClusterStatus; got != want {
+			t.Errorf("%s is %s", name, got)
+		}
+	}
+}
+
 func TestMembersShown(t *testing.T) {
 	t.Parallel()
 	d := group(false, true, 1)
