@@ -109,7 +109,9 @@ func (b *booted) node() (supervisor.Node, error) {
 }
 
 // poll asks often: what it waits for is measured.
-func poll(ctx context.Context, ask func() (bool, error)) error { return pollEvery(ctx, 5*time.Millisecond, ask) }
+func poll(ctx context.Context, ask func() (bool, error)) error {
+	return pollEvery(ctx, 5*time.Millisecond, ask)
+}
 
 // pollEvery asks less often, where the asking itself would take too much of the machine.
 func pollEvery(ctx context.Context, pause time.Duration, ask func() (bool, error)) error {
