@@ -29,7 +29,7 @@ func Refused(e resource.Engine, v Version) []string {
 // User is a client's account on a cache.
 type User struct {
 	Name   string
-	NoPass bool     // any password will do
+	NoPass bool     // none is asked for, and any will do
 	Hashes []string // SHA-256 of each password, hexadecimal
 	Access string   // access string such as "on ~* &* +@all"; commands refused to clients are taken away in any case
 }
@@ -71,14 +71,14 @@ func (a ACL) Text() (string, error) {
 			return "", fmt.Errorf("user %s: %w", u.Name, err)
 		}
 		fmt.Fprintf(&b, "user %s reset", u.Name)
-		if u.NoPass {
-			b.WriteString(" nopass")
-		}
 		for _, h := range u.Hashes {
 			if raw, err := hex.DecodeString(h); err != nil || len(raw) != 32 {
 				return "", fmt.Errorf("user %s: a password hash is not a SHA-256", u.Name)
 			}
 			b.WriteString(" #" + strings.ToLower(h))
+		}
+		if u.NoPass {
+			b.WriteString(" nopass") // last: a password that follows would take it away
 		}
 		access.write(&b, a.Engine, a.Version, denied)
 		b.WriteByte('\n')

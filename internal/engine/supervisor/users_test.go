@@ -1,6 +1,8 @@
 package supervisor_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +39,30 @@ func refusedCall(name string) []string {
 		args = append(args, "SYNC")
 	}
 	return args
+}
+
+// While the first AUTH token is introduced, clients with it and clients without any are served.
+func TestFirstTokenLeavesTheDoorOpen(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e resource.Engine) {
+		ctx := kftest.Context(t)
+		n := kftest.Engine(t, e)
+		hash := sha256.Sum256([]byte("token"))
+		u := engine.OpenUser()
+		for _, open := range []bool{true, false} {
+			u.NoPass, u.Hashes = open, []string{hex.EncodeToString(hash[:])}
+			if err := n.Sup.SetUsers(ctx, n.ID, []engine.User{u}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := n.Client(t).Do(ctx, "SET", "k", "v"); (err == nil) != open {
+				t.Errorf("a client without a token, open is %t: %v", open, err)
+			}
+			c := n.Client(t)
+			if err := c.Auth(ctx, "default", "token"); err != nil {
+				t.Errorf("a client with the token, open is %t: %v", open, err)
+			}
+		}
+	})
 }
 
 // However an access string is written: what clients may not do they may not do. The first of these strings could not be given to
