@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/engine/supervisor"
 	"github.com/keyframe/keyframe/internal/kftest"
 	"github.com/keyframe/keyframe/internal/resource"
 )
@@ -78,5 +79,46 @@ func TestDurableReplicasAreInStepOnDisk(t *testing.T) {
 	f.must(err)
 	if size := info["aof_base_size"]; info["aof_rewrite_in_progress"] != "0" || size == "0" || info["aof_last_bgrewrite_status"] != "ok" {
 		t.Errorf("the append-only file is being written still: %v", info)
+	}
+}
+
+// While a job waits for a replica that does not come into step, another primary dies, which two shards cannot replace by an election, or its own
+// hangs, which has another replica: that does not wait.
+func TestHealingDoesNotKeepOthersWaiting(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		what  string
+		want  wish
+		shard string
+		sig   syscall.Signal
+	}{
+		{"death", wish{kind: resource.ReplicationGroup, engine: engine.Valkey, cluster: true, shards: 2, replicas: 1}, "0002", syscall.SIGKILL},
+		{"silence", wish{kind: resource.ReplicationGroup, engine: engine.Redis, shards: 1, replicas: 2}, "0001", syscall.SIGSTOP},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, c.want)
+			f.fill(50)
+			d := f.now()
+			slow, was := d.Reader("0001"), d.Primary(c.shard)
+			f.must(f.Engines.Kill(t.Context(), slow.ID))
+			f.must(f.command(t.Context(), d.Primary("0001").ID, "CONFIG", "SET", "repl-diskless-sync-delay", "3600"))
+			f.Died(supervisor.Death{ID: slow.ID})
+			kftest.Eventually(t, "a replica that waits for its data", func() error {
+				if s := f.lookAt(t.Context(), d, slow); !s.answers || s.leads || s.linked {
+					return fmt.Errorf("%+v", s)
+				}
+				return nil
+			})
+			kftest.Guard(t, f.Engines.PID(slow.ID))
+			f.signal(was, c.sig)
+			f.watching()
+			kftest.Eventually(t, "a failover", func() error {
+				if now := f.now().Primary(c.shard); now.ID == was.ID || now.ID == slow.ID {
+					return fmt.Errorf("%s is the primary", now.Name)
+				}
+				return nil
+			})
+		})
 	}
 }

@@ -147,18 +147,35 @@ func acquaintance(seen []engine.Member, n supervisor.Node) int {
 	return state
 }
 
-// errPrimaryDied ends the wait for a replica that has nobody to follow.
-var errPrimaryDied = errors.New("its primary ended")
+// errPrimaryDied ends the wait for a replica that has nobody to follow, or while another shard has nobody to lead it.
+var errPrimaryDied = errors.New("a primary ended")
 
 // inStep waits until a replica that runs has its primary's data, in its append-only file too if the cache has them: the primary may be the
 // next to be restarted.
 func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource.Node, primary supervisor.Node) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var leaders []*resource.Node // whose death does not wait until this one is in step
+	for _, o := range d.Nodes {
+		if o.ID == primary.ID || o.Primary && w.Engines.Running(o.ID) {
+			leaders = append(leaders, o)
+		}
+	}
 	go func() {
 		for sleep(ctx, 100*time.Millisecond) == nil {
-			if !w.Engines.Running(primary.ID) {
-				cancel(fmt.Errorf("replica %s: %w", n.ID, errPrimaryDied))
+			for _, o := range leaders {
+				if !w.Engines.Running(o.ID) {
+					cancel(fmt.Errorf("replica %s: %w: node %s", n.ID, errPrimaryDied, o.ID))
+				}
+			}
+		}
+	}()
+	go func() { // one that hangs may have another replica to take its place
+		for since := time.Now(); sleep(ctx, time.Second) == nil; {
+			if w.lookAt(ctx, d, &resource.Node{ID: primary.ID}).answers {
+				since = time.Now()
+			} else if time.Since(since) > w.hung {
+				cancel(fmt.Errorf("replica %s: its primary does not answer", n.ID))
 			}
 		}
 	}()
