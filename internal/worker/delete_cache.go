@@ -22,14 +22,8 @@ func (w *Worker) deleteCache(ctx context.Context, r *job.Running, t resource.Del
 	}
 	failpoint.Hit("delete-cache.begun")
 	if t.FinalSnapshotID != "" {
-		if cache.Layout != nil {
-			// The job that would replace a primary that died waits for this one.
-			if _, err := w.heal(ctx, r, cache.ID, resource.CacheDeleting); err != nil {
-				return done(err)
-			}
-		}
-		if err := done(w.takeSnapshot(ctx, r, t.FinalSnapshotID, r.Update)); err != nil {
-			return fmt.Errorf("final snapshot: %w", err)
+		if err := w.takeFinal(ctx, r, cache, t.FinalSnapshotID); err != nil {
+			return done(err)
 		}
 		failpoint.Hit("delete-cache.final-snapshot")
 	}
@@ -92,6 +86,23 @@ func (w *Worker) deleteCache(ctx context.Context, r *job.Running, t resource.Del
 		}
 		return w.tell(tx, cache, "Cache %s is deleted.", cache.Name)
 	})
+}
+
+// takeFinal takes the final snapshot, unless an earlier run did: that may have removed nodes since.
+func (w *Worker) takeFinal(ctx context.Context, r *job.Running, cache *resource.Cache, id string) error {
+	if _, err := w.snapshotIn(ctx, id, resource.SnapshotCreating); err != nil {
+		return done(err)
+	}
+	if cache.Layout != nil {
+		// The job that would replace a primary that died waits for this one.
+		if _, err := w.heal(ctx, r, cache.ID, resource.CacheDeleting); err != nil {
+			return err
+		}
+	}
+	if err := done(w.takeSnapshot(ctx, r, id, r.Update)); err != nil {
+		return fmt.Errorf("final snapshot: %w", err)
+	}
+	return nil
 }
 
 // removal is the progress of a delete.

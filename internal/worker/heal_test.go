@@ -3,12 +3,15 @@ package worker
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/engine/supervisor"
+	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/kftest"
+	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
@@ -121,4 +124,33 @@ func TestHealingDoesNotKeepOthersWaiting(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A delete that was killed when it had removed nodes does not make them again: their data is in the final snapshot.
+func TestDeleteGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, wish{kind: resource.ReplicationGroup, engine: engine.Valkey, shards: 1})
+	f.fill(10)
+	d := f.now()
+	if s := f.snapshot("final", d.Cache); s.Status != resource.SnapshotAvailable {
+		t.Fatalf("the snapshot is %s: %s", s.Status, s.StatusReason)
+	}
+	f.must(f.Engines.Remove(t.Context(), d.Nodes[0].ID))
+	j := f.do(resource.TaskDeleteCache, f.id, resource.DeleteCacheTask{CacheID: f.id, FinalSnapshotID: "final"}, func(tx *metastore.Tx) error {
+		d.Status = resource.CacheDeleting
+		return tx.UpdateCache(d.Cache)
+	})
+	if j.State != job.StateCompleted {
+		t.Errorf("the job is %s: %s", j.State, j.LastError)
+	}
+	f.must(f.DB.View(t.Context(), func(tx *metastore.Tx) error {
+		events, _, err := tx.Events(metastore.EventFilter{Scope: home, Service: d.Kind.Service()})
+		for _, e := range events {
+			if strings.Contains(e.Message, "empty") {
+				t.Errorf("it tells: %s", e.Message)
+			}
+		}
+		return err
+	}))
+	f.whole("final", 10)
 }
