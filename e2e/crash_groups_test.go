@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
 	ectypes "github.com/aws/aws-sdk-go-v2/service/elasticache/types"
 	"github.com/aws/aws-sdk-go-v2/service/memorydb"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/keyframe/keyframe/internal/dataset"
 	"github.com/keyframe/keyframe/internal/resource"
@@ -72,10 +75,14 @@ func (c *crashed) strike(name string, which func(*resource.Node) bool) func() er
 			if !which(n) {
 				continue
 			}
-			if len(running[n.ID]) != 1 {
-				return fmt.Errorf("node %s has the processes %v", n.Name, running[n.ID])
+			pids := slices.DeleteFunc(running[n.ID], func(pid int) bool { // a child that is just saving
+				session, err := unix.Getsid(pid)
+				return err != nil || session != pid
+			})
+			if len(pids) != 1 {
+				return fmt.Errorf("node %s has the processes %v", n.Name, pids)
 			}
-			if err := syscall.Kill(running[n.ID][0], syscall.SIGKILL); err != nil {
+			if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
 				return err
 			}
 		}

@@ -79,7 +79,10 @@ func objectSource(param, expected string, scope resource.Scope, arns []string) (
 	s := &source{param: param, arns: arns}
 	for _, arn := range arns {
 		a, ok := resource.ParseARN(arn)
-		if !ok || a.Service != "s3" {
+		if !ok {
+			return nil, invalid(param, "%q is not an ARN: %s.", clip(arn), expected)
+		}
+		if a.Service != "s3" {
 			return nil, invalid(param, "%q cannot be restored: %s.", clip(arn), expected)
 		}
 		bucket, key, ok := strings.Cut(a.Name, "/")

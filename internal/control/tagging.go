@@ -107,7 +107,11 @@ func findTagged(tx *metastore.Tx, scope resource.Scope, service, s string) (tagg
 	if find == nil {
 		return tagged{}, resource.Errorf(resource.InvalidARN, resource.TypeOther, s, "ARN %s is invalid.", clip(s))
 	}
-	return find(tx, scope, service, oldName(a.Name))
+	r, err := find(tx, scope, service, oldName(a.Name))
+	if service == "elasticache" && a.Type == "cluster" && is(err, resource.NotFound) { // as AWS words it here and nowhere else
+		err = resource.Errorf(resource.NotFound, resource.TypeCluster, a.Name, "%s is either not present or not available.", clip(a.Name))
+	}
+	return r, err
 }
 
 type finder func(tx *metastore.Tx, scope resource.Scope, service, name string) (tagged, error)

@@ -188,6 +188,9 @@ func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource
 		// may pass before the primary sends what was written since it copied its data.
 		if s := w.lookAt(ctx, d, n); s.answers && !s.leads && s.linked && s.follows == primary.Endpoint() {
 			if behind < 0 {
+				// Without a word from the primary of after the copy, a replica that does not get its writes yet would look the same
+				// as one that does: waiting for more replicas than there are makes it ask them all where they are.
+				w.command(ctx, primary.ID, "WAIT", "1000000", "1") //nolint:errcheck // what it is worth, the next look tells
 				lead := w.lookAt(ctx, d, &resource.Node{ID: primary.ID})
 				if lead.answers && !lead.busy {
 					behind = lead.offset
