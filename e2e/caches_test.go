@@ -63,6 +63,7 @@ func refusedCaches(t *testing.T, c *client) {
 		"subnets":      {func(in *input) { in.SubnetIds = []string{"subnet-1", "subnet-1"} }, "more than once"},
 		"six":          {func(in *input) { in.NetworkType = types.NetworkTypeIpv6 }, "ipv6"},
 		"key":          {func(in *input) { in.KmsKeyId = aws.String("alias/none") }, "alias/none"},
+		"two-sources":  {from("arn:aws:elasticache:us-east-1:123456789012:serverlesscachesnapshot:a", "arn:aws:s3:::backups/l"), "one snapshot, or from RDB files"},
 		"file-twice":   {from("arn:aws:s3:::backups/k", "arn:aws:s3:::backups/k"), "more than once"},
 		"not-an-arn":   {from("orders-1"), "is not an ARN"},
 		"bucket-only":  {from("arn:aws:s3:::b"), "arn:aws:s3:::bucket/key"},
@@ -80,8 +81,6 @@ func refusedCaches(t *testing.T, c *client) {
 	}
 	_, err := c.newCache("their-account", from("arn:aws:elasticache:us-east-1:999999999999:serverlesscachesnapshot:none"))
 	wantCode(t, err, 403, "AccessDenied", "not authorized to perform", "999999999999")
-	_, err = c.newCache("two-sources", from("arn:aws:elasticache:us-east-1:123456789012:serverlesscachesnapshot:a", "arn:aws:s3:::b/l"))
-	wantFault[invalidCombination](t, err, 400)
 	_, err = c.newCache("users", func(in *input) { in.UserGroupId = aws.String("nobody") })
 	wantFault[*types.UserGroupNotFoundFault](t, err, 404, "nobody")
 	_, err = c.newCache("tagged", func(in *input) { in.Tags = tags(51) })
