@@ -210,7 +210,7 @@ func lifeOfShards(c *crashed) {
 	from := clustered("restored", 3)
 	from.SnapshotName, from.ReplicasPerNodeGroup, from.NodeGroupConfiguration = aws.String("s1"), nil, slotted(0, "0-8099", "8100-16199", "16200-16383")
 	c.want.caches["restored"] = data
-	c.through(c.group(from), "create-cache.routing", "create-cache.fed", "create-cache.admitted")
+	c.through(c.group(from), "create-cache.piped", "create-cache.fed", "create-cache.admitted")
 	c.verify()
 	c.through(c.deleteGroup(elasticache.DeleteReplicationGroupInput{ReplicationGroupId: aws.String("ledger")}), "delete-cache.begun", "delete-cache.removed")
 	from = clustered("from-files", 2)

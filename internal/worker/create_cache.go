@@ -35,7 +35,7 @@ func (w *Worker) createCache(ctx context.Context, r *job.Running, t resource.Cre
 		return err
 	}
 	failpoint.Hit("create-cache.placed")
-	if err := w.found(ctx, d, t); err != nil {
+	if err := w.found(ctx, r, d, t); err != nil {
 		return err
 	}
 	failpoint.Hit("create-cache.founded")
@@ -91,10 +91,21 @@ func (w *Worker) place(ctx context.Context, r *job.Running, cache *resource.Cach
 
 // found prepares the nodes of a new cache for a first start together. An earlier run may have come far, and then have lost primaries: their
 // replicas may have taken their place since, with whatever they had. Then everything begins anew.
-func (w *Worker) found(ctx context.Context, d *resource.Deployment, t resource.CreateCacheTask) error {
+func (w *Worker) found(ctx context.Context, r *job.Running, d *resource.Deployment, t resource.CreateCacheTask) error {
+	restoring := t.SnapshotID != "" || len(t.Objects) > 0
+	fed, err := r.Load(new(filled))
+	if err != nil {
+		return err
+	}
 	var dead []*resource.Node
 	replicated := false
 	for _, n := range d.Nodes {
+		if restoring && !fed && n.Primary {
+			// It may wait for its pipe since an earlier run died, and hear nothing else. Whatever it has, it gets all its data anew.
+			if err := w.Engines.Kill(ctx, n.ID); err != nil {
+				return err
+			}
+		}
 		alive, err := w.Engines.Adopt(ctx, n.ID)
 		if err != nil {
 			return err
@@ -113,7 +124,7 @@ func (w *Worker) found(ctx context.Context, d *resource.Deployment, t resource.C
 	}
 	for _, n := range dead {
 		// With an append-only file an engine would not look at the data that it is to load.
-		if restoring := t.SnapshotID != "" || len(t.Objects) > 0; restoring {
+		if restoring {
 			if err := w.Engines.SetAOF(ctx, n.ID, false); err != nil {
 				return err
 			}

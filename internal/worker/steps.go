@@ -1,9 +1,9 @@
 package worker
 
-// Steps names every place of this package, and of the capture that it calls, where a failpoint can end the process: before and after each
+// Steps names every place of this package, and of the capture and the supervisor that it calls, where a failpoint can end the process: before and after each
 // thing that the bodies do to the world. The crash tests die at each of them.
 var Steps = []string{
-	"create-cache.recorded", "create-cache.created", "create-cache.placed", "create-cache.founded", "create-cache.inspected", "create-cache.streaming", "create-cache.routing",
+	"create-cache.recorded", "create-cache.created", "create-cache.placed", "create-cache.founded", "create-cache.inspected", "create-cache.piped", "create-cache.streaming", "create-cache.routing",
 	"create-cache.fed",
 	"create-cache.started", "create-cache.ready", "create-cache.logged", "create-cache.unlinked", "create-cache.admitted", "create-cache.replicated",
 	"modify-cache.saved", "modify-cache.counted", "modify-cache.switched", "modify-cache.started", "modify-cache.upgraded", "modify-cache.limited",

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/keyframe/keyframe/internal/failpoint"
 )
 
 // feedPipe is the size of the pipe between us and a loading engine. The kernel may give less.
@@ -33,6 +35,7 @@ func (s *Supervisor) StartWith(ctx context.Context, id string, fill func(io.Writ
 	if err := s.Start(ctx, id); err != nil {
 		return err
 	}
+	failpoint.Hit("create-cache.piped")
 	w, err := s.openPipe(ctx, id, path)
 	if err != nil {
 		return errors.Join(err, s.kill(context.WithoutCancel(ctx), id))
