@@ -41,7 +41,7 @@ func (c Cluster) Write(ctx context.Context, started chan<- struct{}) (entries in
 			ended.Go(func() {
 				once := sync.OnceFunc(begun.Done)
 				defer once()
-				if err := c.pair(quit, i, j, &all, once); err != nil && ctx.Err() == nil {
+				if err := c.pair(quit, i, j, &all, once); err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 					cancel(err)
 				}
 			})

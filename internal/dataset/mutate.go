@@ -32,7 +32,7 @@ func Mutate(ctx context.Context, srv Server, spec Spec, started chan<- struct{})
 			}
 		}
 		replies, err := c.Pipeline(ctx, asks...)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) { // a connection may notice its deadline before the context does
 			return done, nil
 		}
 		if err != nil {
