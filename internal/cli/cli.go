@@ -16,29 +16,48 @@ import (
 // session is what every command works with.
 type session struct {
 	version  string
+	in       io.Reader
 	out, err io.Writer
 	output   string // table or json
 	file     string // configuration file
 }
 
-// Main runs one command line and returns the exit code: 0, 1 for a failure, 2 for a command line that makes no sense.
-func Main(version string, args []string, _ io.Reader, stdout, stderr io.Writer) int {
+// Main runs one command line and returns the exit code: 0, 1 for a failure, 2 for a command line that makes no sense, 130 for one
+// that was interrupted; an exitError has its own.
+func Main(version string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := &session{version: version, out: stdout, err: stderr}
+	s := &session{version: version, in: stdin, out: stdout, err: stderr}
 	root := s.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "keyframe: %s\n", visible(err.Error(), true))
-		var usage usageError
-		if errors.As(err, &usage) {
-			return 2
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "keyframe: interrupted")
+		return 130
+	case errors.As(err, &exit):
+		if exit.error != nil {
+			fmt.Fprintf(stderr, "keyframe: %s\n", visible(exit.Error(), true))
 		}
-		return 1
+		return exit.code
 	}
-	return 0
+	fmt.Fprintf(stderr, "keyframe: %s\n", visible(err.Error(), true))
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+// exitError ends the program with a code of its own, silently if there is no error in it.
+type exitError struct {
+	error
+	code int
 }
 
 // usageError is a command line that makes no sense.
@@ -62,7 +81,7 @@ func (s *session) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.file, "config", os.Getenv("KEYFRAME_CONFIG"), "configuration file (YAML)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(s.serve(), s.versionCommand(), s.demo(), s.key(), s.snapshot(), s.cache())
+	root.AddCommand(s.serve(), s.versionCommand(), s.demo(), s.key(), s.snapshot(), s.rdb(), s.cache())
 	root.Version = s.version
 	root.SetVersionTemplate("keyframe {{.Version}}\n")
 	strict(root)
