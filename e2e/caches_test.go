@@ -47,7 +47,6 @@ func refusedCaches(t *testing.T, c *client) {
 		change func(*input)
 		part   string
 	}{
-		"memcached":    {func(in *input) { in.Engine = aws.String("memcached") }, "memcached"},
 		"unknown":      {func(in *input) { in.Engine = aws.String("dragonfly") }, `"dragonfly" is not an engine`},
 		"no-engine":    {func(in *input) { in.Engine = aws.String("") }, "The parameter Engine must be provided and must not be blank."},
 		"version":      {func(in *input) { in.MajorEngineVersion = aws.String("99") }, "99"},

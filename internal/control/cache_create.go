@@ -146,12 +146,10 @@ func (c *Control) checkNewCache(tx *metastore.Tx, cache *resource.Cache, source 
 
 func checkEngine(e resource.Engine) error {
 	switch e {
-	case resource.Valkey, resource.Redis:
+	case resource.Valkey, resource.Redis, resource.Memcached:
 		return nil
-	case resource.Memcached:
-		return invalid("Engine", "Keyframe does not run serverless memcached yet; the engines valkey and redis are served.")
 	}
-	return invalid("Engine", "%q is not an engine of a serverless cache; the engines valkey and redis are served.", clip(string(e)))
+	return invalid("Engine", "%q is not an engine of a serverless cache; the engines valkey, redis and memcached are served.", clip(string(e)))
 }
 
 // upgradeable refuses what AWS refuses: from valkey to redis, to memcached or from it, and to an older major version.

@@ -69,8 +69,11 @@ func (w *Worker) place(ctx context.Context, r *job.Running, cache *resource.Cach
 	err = r.Update(ctx, func(tx *metastore.Tx) error {
 		nodes, err := tx.NodesOf(cache.ID)
 		if err == nil && len(nodes) == 0 && cache.Kind == resource.Serverless {
-			nodes = []*resource.Node{{ID: ulid.Make().String(), CacheID: cache.ID, Shard: "0001", Primary: true, Host: w.Host, Slots: resource.AllSlots}}
-			err = tx.InsertNode(cache, nodes[0])
+			n := &resource.Node{ID: ulid.Make().String(), CacheID: cache.ID, Shard: "0001", Primary: true, Host: w.Host}
+			if inClusterMode(cache) {
+				n.Slots = resource.AllSlots
+			}
+			nodes, err = []*resource.Node{n}, tx.InsertNode(cache, n)
 		}
 		d = resource.NewDeployment(cache, nodes)
 		return err

@@ -61,8 +61,13 @@ func (w *Worker) passwordOf(d *resource.Deployment) engine.Secret {
 	return engine.RandomSecret()
 }
 
-// inClusterMode tells whether a cache's engines run in cluster mode. Those of serverless caches always do.
-func inClusterMode(c *resource.Cache) bool { return c.Layout == nil || c.Layout.ClusterMode }
+// inClusterMode tells whether a cache's engines run in cluster mode. Those of serverless caches always do, but for memcached, which has none.
+func inClusterMode(c *resource.Cache) bool {
+	if c.Layout == nil {
+		return c.Engine != resource.Memcached
+	}
+	return c.Layout.ClusterMode
+}
 
 // editNode changes what is on record of a node at this moment: others may have changed it since n was read.
 func editNode(tx *metastore.Tx, n *resource.Node, change func(*resource.Node)) error {
