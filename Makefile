@@ -6,7 +6,7 @@ FUZZTIME ?= 60s
 RACE := ./internal/job/... ./internal/metastore/... ./internal/snapstore/... ./internal/capture/... ./internal/engine/... ./internal/kms/... \
 	./internal/blob/... ./internal/api/gateway/... ./internal/control/... ./internal/worker/... ./internal/app/...
 
-.PHONY: deps test-deps build demo test check lint generate bench fuzz soak clean
+.PHONY: deps test-deps build demo test test-arm64 check lint generate bench fuzz soak clean
 
 deps:
 	@scripts/deps.sh
@@ -22,6 +22,9 @@ demo: deps build
 
 test: test-deps build
 	go test -timeout 15m ./...
+
+test-arm64:
+	@scripts/test-arm64.sh
 
 check: lint test
 	go test -race -timeout 20m $(RACE)

@@ -87,16 +87,85 @@ func TestRandomBuffers(t *testing.T) {
 	}
 }
 
-func FuzzUpdate(f *testing.F) {
-	f.Add(uint64(0), []byte("123456789"))
-	f.Add(uint64(1)<<63, bytes.Repeat([]byte{0xff}, 300))
-	f.Fuzz(func(t *testing.T, start uint64, p []byte) {
-		want := bitwise(start, p)
-		if got := Update(start, p); got != want {
-			t.Fatalf("Update = %#x, want %#x", got, want)
+// Folding starts at any alignment, takes any number of strides with any tail,
+// and continues from any checksum. The three ways agree on all of them.
+func TestAlignments(t *testing.T) {
+	t.Parallel()
+	if !canFold {
+		t.Log("no carry-less multiplication here: only the tables are tested")
+	}
+	buf := noise(5, 6<<10)
+	for align := range 64 {
+		for _, n := range []int{128, 129, 255, 256, 257, 384, 511, 512, 1000, 1024, 4095, 4096, 5000} {
+			agree(t, uint64(align)*0x9e3779b97f4a7c15, buf[align:][:n])
 		}
-		if got := updateTables(start, p); got != want {
-			t.Fatalf("tables = %#x, want %#x", got, want)
+	}
+}
+
+// A sum may stop and go on at any byte.
+func TestEverySplit(t *testing.T) {
+	t.Parallel()
+	p := noise(7, 900)
+	want := bitwise(0, p)
+	for cut := range len(p) + 1 {
+		if got := Update(Update(0, p[:cut]), p[cut:]); got != want {
+			t.Fatalf("cut at %d: %#x, want %#x", cut, got, want)
+		}
+		if got := updateTables(Update(0, p[:cut]), p[cut:]); got != want {
+			t.Fatalf("cut at %d, then by tables: %#x, want %#x", cut, got, want)
+		}
+	}
+}
+
+// One bit alone, and ones everywhere, travel through every lane.
+func TestSingleBits(t *testing.T) {
+	t.Parallel()
+	for n := 128; n <= 512; n += 128 {
+		p := make([]byte, n)
+		for i := range 8 * n {
+			p[i/8] = 1 << (i % 8)
+			agree(t, 0, p)
+			p[i/8] = 0
+		}
+		agree(t, ^uint64(0), p)
+		agree(t, ^uint64(0), bytes.Repeat([]byte{0xff}, n))
+	}
+}
+
+func noise(seed uint64, n int) []byte {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = byte(rng.Uint32())
+	}
+	return p
+}
+
+// agree compares all ways on one buffer.
+func agree(t *testing.T, start uint64, p []byte) {
+	t.Helper()
+	want := bitwise(start, p)
+	for name, update := range map[string]func(uint64, []byte) uint64{"Update": Update, "tables": UpdatePortable, "library": byLibrary} {
+		if got := update(start, p); got != want {
+			t.Fatalf("%s, %d bytes from %#x: %#x, want %#x", name, len(p), start, got, want)
+		}
+	}
+	if Accelerated() && len(p) >= 128 {
+		if got := updateFolding(start, p); got != want {
+			t.Fatalf("folding, %d bytes from %#x: %#x, want %#x", len(p), start, got, want)
+		}
+	}
+}
+
+func FuzzUpdate(f *testing.F) {
+	f.Add(uint64(0), []byte("123456789"), uint16(3))
+	f.Add(uint64(1)<<63, bytes.Repeat([]byte{0xff}, 300), uint16(130))
+	f.Add(^uint64(0), noise(9, 1500), uint16(700))
+	f.Fuzz(func(t *testing.T, start uint64, p []byte, cut uint16) {
+		agree(t, start, p)
+		at := min(int(cut), len(p))
+		if one, two := Update(start, p), Update(Update(start, p[:at]), p[at:]); one != two {
+			t.Fatalf("%#x in one piece, %#x when cut at %d", one, two, at)
 		}
 	})
 }
@@ -104,19 +173,35 @@ func FuzzUpdate(f *testing.F) {
 var sink uint64
 
 func benchmark(b *testing.B, update func(uint64, []byte) uint64) {
-	p := make([]byte, 256<<10)
-	for i := range p {
-		p[i] = byte(i * 7)
-	}
+	p := noise(11, 256<<10)
 	b.SetBytes(int64(len(p)))
 	for b.Loop() {
 		sink = update(sink, p)
 	}
 }
 
-func BenchmarkUpdate(b *testing.B) { benchmark(b, Update) }
-func BenchmarkTables(b *testing.B) { benchmark(b, updateTables) }
+// BenchmarkFolding is what Update does where the processor can.
+func BenchmarkFolding(b *testing.B) {
+	if !canFold {
+		b.Skip("this processor, or this build, has no carry-less multiplication")
+	}
+	benchmark(b, Update)
+}
+
+// BenchmarkSlicing is what it does elsewhere: 16 tables.
+func BenchmarkSlicing(b *testing.B) { benchmark(b, UpdatePortable) }
+
+// BenchmarkLibrary is hash/crc64 with its inversions undone: 8 tables.
 func BenchmarkLibrary(b *testing.B) {
 	table := stdcrc.MakeTable(reflected)
 	benchmark(b, func(c uint64, p []byte) uint64 { return ^stdcrc.Update(^c, table, p) })
+}
+
+// BenchmarkShort is a buffer of a small record, where folding does not pay.
+func BenchmarkShort(b *testing.B) {
+	p := noise(13, 200)
+	b.SetBytes(int64(len(p)))
+	for b.Loop() {
+		sink = Update(sink, p)
+	}
 }
