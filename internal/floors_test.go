@@ -20,7 +20,7 @@ var floors = map[string]float64{
 	"rdb": 0.1, "rdb/crc64": 0, "rdb/lzf": 0,
 	"internal/api/wire": 0, "internal/api/ecapi": 0.1, "internal/api/mdbapi": 0.1, "internal/api/coverage": 0.2,
 	"internal/auth/sigv4": 0, "internal/auth/policy": 0,
-	"internal/engine/resp": 0, "internal/failpoint": 0, "internal/blob/checksum": 0,
+	"internal/engine/resp": 0, "internal/glob": 0, "internal/failpoint": 0, "internal/blob/checksum": 0,
 	// 1: vocabulary
 	"internal/resource": 1, "internal/engine": 1.1,
 	// 2: state and devices
