@@ -1,9 +1,9 @@
 // Package glob matches keys as the engines' KEYS and SCAN do.
 //
-//	*       any bytes, also none
-//	?       any one byte
-//	[abc]   one of these bytes; [a-z] a range, in either order; [^a] any byte but these
-//	\x      x itself, also inside brackets
+//   - any bytes, also none
+//     ?       any one byte
+//     [abc]   one of these bytes; [a-z] a range, in either order; [^a] any byte but these
+//     \x      x itself, also inside brackets
 //
 // Everything else stands for itself. There are no broken patterns: a bracket that is never closed ends with the pattern, and a
 // backslash at the end stands for itself. Keys and patterns are bytes, in no character set. Only in ranges of bytes above 127 do
