@@ -1,7 +1,6 @@
 package lzf
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -34,21 +33,21 @@ func farReference() stream {
 	return s
 }
 
-func TestDecompress(t *testing.T) {
+func TestDecode(t *testing.T) {
 	t.Parallel()
 	for _, s := range streams {
 		dst := make([]byte, len(s.text))
-		if err := Decompress(dst, []byte(s.packed)); err != nil || string(dst) != s.text {
+		if err := Decode(dst, []byte(s.packed)); err != nil || string(dst) != s.text {
 			t.Errorf("%s: %q, %v; want %q", s.name, dst, err, s.text)
 		}
-		if err := Decompress(make([]byte, len(s.text)+1), []byte(s.packed)); !errors.Is(err, ErrCorrupt) {
+		if err := Decode(make([]byte, len(s.text)+1), []byte(s.packed)); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s into one byte more: %v, want ErrCorrupt", s.name, err)
 		}
 		if s.text != "" {
-			if err := Decompress(make([]byte, len(s.text)-1), []byte(s.packed)); !errors.Is(err, ErrCorrupt) {
+			if err := Decode(make([]byte, len(s.text)-1), []byte(s.packed)); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s into one byte less: %v, want ErrCorrupt", s.name, err)
 			}
-			if err := Decompress(dst, []byte(s.packed[:len(s.packed)-1])); !errors.Is(err, ErrCorrupt) {
+			if err := Decode(dst, []byte(s.packed[:len(s.packed)-1])); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s cut short: %v, want ErrCorrupt", s.name, err)
 			}
 		}
@@ -73,41 +72,5 @@ func TestAppendPrefixStaysInside(t *testing.T) {
 	got, err := AppendPrefix([]byte("secret"), []byte("\x00a\x20\x03"), 100)
 	if !errors.Is(err, ErrCorrupt) || string(got) != "secreta" {
 		t.Errorf("%q, %v; want the literal and ErrCorrupt", got, err)
-	}
-}
-
-func FuzzDecompress(f *testing.F) {
-	for _, s := range streams {
-		f.Add([]byte(s.packed), len(s.text))
-	}
-	f.Add([]byte("\xff"), 9)
-	f.Add([]byte("\x20\x00"), 3)
-	f.Fuzz(func(t *testing.T, packed []byte, n int) {
-		if n < 0 || n > 1<<20 {
-			return
-		}
-		dst := make([]byte, n)
-		err := Decompress(dst, packed)
-		prefix, perr := AppendPrefix(nil, packed, n)
-		if len(prefix) > n || len(prefix) > MaxRatio*len(packed) {
-			t.Fatalf("%d bytes from %d, asked for %d", len(prefix), len(packed), n)
-		}
-		if err != nil {
-			return
-		}
-		if perr != nil || !bytes.Equal(prefix, dst) {
-			t.Fatalf("Decompress accepts %x as %q, AppendPrefix gives %q, %v", packed, dst, prefix, perr)
-		}
-	})
-}
-
-func BenchmarkDecompress(b *testing.B) {
-	s := streams[len(streams)-1]
-	src, dst := []byte(s.packed), make([]byte, len(s.text))
-	b.SetBytes(int64(len(dst)))
-	for b.Loop() {
-		if err := Decompress(dst, src); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
