@@ -9,7 +9,7 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// ExportSnapshot asks for a snapshot's RDB files in a bucket.
+// ExportSnapshot asks for a snapshot's files in a bucket: RDB, or the items of memcached.
 type ExportSnapshot struct {
 	Scope    resource.Scope
 	Space    string // of the snapshot, as Kind.SnapshotSpace says
@@ -18,6 +18,9 @@ type ExportSnapshot struct {
 	Prefix   string         // that the object keys begin with: TargetSnapshotName; empty for the snapshot's name
 	KMSKeyID string         // refused: the files are plain
 	Tags     []resource.Tag // refused: there is nothing to tag
+
+	// Allowed, if not nil, tells whether the caller may write the first object, whose key follows from the snapshot's engine.
+	Allowed func(key string) error
 }
 
 // longestPrefix is the greatest length of TargetSnapshotName in an export, in characters.
@@ -36,15 +39,16 @@ func (c *Control) ExportSnapshot(ctx context.Context, in ExportSnapshot) (*resou
 	if err := c.db.View(ctx, check); err != nil {
 		return nil, err
 	}
+	if in.Allowed != nil {
+		if err := in.Allowed(s.ExportKey(in.Prefix, 1)); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.usableKey(ctx, s); err != nil {
 		return nil, err
 	}
-	prefix := in.Prefix
-	if prefix == "" {
-		prefix = s.Name
-	}
 	for k := range max(1, len(s.Shards)) {
-		if err := c.targets.Probe(ctx, s.Kind.Service(), in.Scope.Account, in.Scope.Region, in.Bucket, resource.ExportKey(prefix, k+1)); err != nil {
+		if err := c.targets.Probe(ctx, s.Kind.Service(), in.Scope.Account, in.Scope.Region, in.Bucket, s.ExportKey(in.Prefix, k+1)); err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +81,7 @@ func (in *ExportSnapshot) check() error {
 	case !bucketName.MatchString(in.Bucket):
 		return invalid(param, "The S3 bucket %s does not exist.", clip(in.Bucket))
 	case in.KMSKeyID != "":
-		return conflicting("KmsKeyId cannot be given together with TargetBucket: an export is plain RDB files.")
+		return conflicting("KmsKeyId cannot be given together with TargetBucket: an export is plain files.")
 	case len(in.Tags) > 0:
 		return conflicting("Tags cannot be given together with TargetBucket: an export makes no snapshot that could have them.")
 	case in.Prefix == "":

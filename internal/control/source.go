@@ -9,7 +9,7 @@ import (
 	"github.com/keyframe/keyframe/internal/resource"
 )
 
-// source is what a new cache is filled from: nothing, one snapshot, or RDB files in S3.
+// source is what a new cache is filled from: nothing, one snapshot, or files in S3, of RDB or, for memcached, of items.
 type source struct {
 	param    string // the request parameter that named it, for messages
 	space    string // of the snapshot
@@ -126,6 +126,9 @@ func (s *source) usable(ctx context.Context, c *Control) error {
 
 // fits refuses a snapshot that the new cache cannot hold, whose engine and layout are settled. For files it is their loading that tells.
 func (s *source) fits(cache *resource.Cache) error {
+	if cache.Engine == resource.Memcached && len(s.objects) > 1 {
+		return invalid(s.param, "A memcached cache is restored from one file, which holds all items; %d were given.", len(s.objects))
+	}
 	if s.snapshot == nil {
 		return nil
 	}

@@ -3,6 +3,7 @@
 package resource
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -253,5 +254,15 @@ type Event struct {
 // Tag is a key with a value, which may be empty.
 type Tag struct{ Key, Value string }
 
-// ExportKey is the object key of a snapshot's shard k, counted from 1, in the bucket that it is exported to.
+// ExportKey is the object key of shard k, counted from 1, of a snapshot of Valkey or Redis in the bucket that it is exported to.
 func ExportKey(snapshot string, k int) string { return fmt.Sprintf("%s-%04d.rdb", snapshot, k) }
+
+// ExportKey is the object key of shard k, counted from 1, in the bucket that the snapshot is exported to: an RDB file, or the items of
+// memcached. An empty prefix stands for the snapshot's name.
+func (s *Snapshot) ExportKey(prefix string, k int) string {
+	prefix = cmp.Or(prefix, s.Name)
+	if s.Source.Engine == Memcached {
+		return fmt.Sprintf("%s-%04d.items", prefix, k)
+	}
+	return ExportKey(prefix, k)
+}

@@ -18,6 +18,16 @@ func TestSnapshotSpaces(t *testing.T) {
 	if got := ExportKey("orders-1", 12); got != "orders-1-0012.rdb" {
 		t.Errorf("the twelfth shard is exported to %s", got)
 	}
+	for want, s := range map[string]Snapshot{
+		"orders-1-0002.rdb": {Name: "orders-1", Source: Cache{Engine: Valkey}}, "sessions-1-0002.items": {Name: "sessions-1", Source: Cache{Engine: Memcached}},
+	} {
+		if got := s.ExportKey("", 2); got != want {
+			t.Errorf("%s is exported to %s", s.Name, got)
+		}
+	}
+	if got := (&Snapshot{Name: "a"}).ExportKey("b", 1); got != "b-0001.rdb" {
+		t.Errorf("with a prefix it is exported to %s", got)
+	}
 }
 
 func TestLimitsEqual(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/keyframe/keyframe/internal/snapstore"
 )
 
-// exportSnapshot writes one plain RDB file per shard into a bucket. None of them is visible before all are written, nothing that is there is
+// exportSnapshot writes one plain file per shard into a bucket, RDB or the items of memcached. None of them is visible before all are written, nothing that is there is
 // overwritten, and what a run that fails has made visible it takes back. A crash between the first file and the last is mended by the next run:
 // each file carries the job's mark.
 func (w *Worker) exportSnapshot(ctx context.Context, r *job.Running, t resource.ExportSnapshotTask) error {
@@ -27,10 +27,7 @@ func (w *Worker) exportSnapshot(ctx context.Context, r *job.Running, t resource.
 	if err != nil {
 		return err
 	}
-	e := &export{w: w, r: r, account: s.Account, bucket: t.Bucket, name: t.Name, m: m, key: key}
-	if e.name == "" {
-		e.name = s.Name
-	}
+	e := &export{w: w, r: r, s: s, bucket: t.Bucket, prefix: t.Name, m: m, key: key}
 	defer e.abort()
 	if err := e.run(ctx); err != nil {
 		e.withdraw(ctx)
@@ -41,17 +38,18 @@ func (w *Worker) exportSnapshot(ctx context.Context, r *job.Running, t resource.
 
 // export is one run of an export.
 type export struct {
-	w                     *Worker
-	r                     *job.Running
-	account, bucket, name string
-	m                     *snapstore.Manifest
-	key                   snapstore.DataKey
+	w              *Worker
+	r              *job.Running
+	s              *resource.Snapshot
+	bucket, prefix string
+	m              *snapstore.Manifest
+	key            snapstore.DataKey
 
 	files  []target.Writer // that are written and not committed
 	copied int64
 }
 
-func (e *export) object(i int) string { return resource.ExportKey(e.name, i+1) }
+func (e *export) object(i int) string { return e.s.ExportKey(e.prefix, i+1) }
 
 // mark tells this job's files from others of the same name.
 func (e *export) mark(i int) string { return e.r.ID + "/" + e.m.Shards[i].Name }
@@ -76,10 +74,10 @@ func (e *export) run(ctx context.Context) error {
 // write brings the file of one shard to the bucket, unless an earlier run has made it visible.
 func (e *export) write(ctx context.Context, i int) error {
 	shard := &e.m.Shards[i]
-	if err := e.w.Targets.AbortLeftovers(ctx, e.account, e.bucket, e.object(i)); err != nil {
+	if err := e.w.Targets.AbortLeftovers(ctx, e.s.Account, e.bucket, e.object(i)); err != nil {
 		return err
 	}
-	out, err := e.w.Targets.Create(ctx, e.account, e.bucket, e.object(i), e.mark(i))
+	out, err := e.w.Targets.Create(ctx, e.s.Account, e.bucket, e.object(i), e.mark(i))
 	if errors.Is(err, target.ErrCommitted) {
 		return nil
 	}
@@ -125,7 +123,7 @@ func (e *export) withdraw(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	for i := range e.m.Shards {
-		if err := e.w.Targets.Remove(ctx, e.account, e.bucket, e.object(i), e.mark(i)); err != nil {
+		if err := e.w.Targets.Remove(ctx, e.s.Account, e.bucket, e.object(i), e.mark(i)); err != nil {
 			e.w.Log.Warn("a file of an export that failed is left in its bucket", "bucket", e.bucket, "key", e.object(i), "err", err)
 		}
 	}

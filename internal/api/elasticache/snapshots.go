@@ -57,10 +57,9 @@ func (h handler) deleteSnapshot(ctx context.Context, c *gateway.Call, in *ecapi.
 }
 
 func (h handler) exportSnapshot(ctx context.Context, c *gateway.Call, in *ecapi.ExportServerlessCacheSnapshotInput) (*ecapi.ExportServerlessCacheSnapshotOutput, error) {
-	if err := c.MayExport(text(in.S3BucketName), resource.ExportKey(stored(text(in.ServerlessCacheSnapshotName)), 1)); err != nil {
-		return nil, err
-	}
-	s, err := h.control.ExportSnapshot(ctx, control.ExportSnapshot{Scope: c.Scope, Space: space, Name: text(in.ServerlessCacheSnapshotName), Bucket: text(in.S3BucketName)})
+	bucket := text(in.S3BucketName)
+	s, err := h.control.ExportSnapshot(ctx, control.ExportSnapshot{Scope: c.Scope, Space: space, Name: text(in.ServerlessCacheSnapshotName), Bucket: bucket,
+		Allowed: func(key string) error { return c.MayExport(bucket, key) }})
 	if err != nil {
 		return nil, err
 	}
