@@ -47,17 +47,9 @@ func (s *Scanner) readLengthSlowly() (uint64, error) {
 	if err := s.need(1); err != nil {
 		return 0, err
 	}
-	size := 1
-	switch b := s.buf[s.pos]; {
-	case b < 0x40:
-	case b < 0x80:
-		size = 2
-	case b == length32:
-		size = 5
-	case b == length64:
-		size = 9
-	default:
-		return 0, s.corrupt("byte %#02x starts no length", b)
+	size := lengthSize(s.buf[s.pos])
+	if size == 0 {
+		return 0, s.corrupt("byte %#02x starts no length", s.buf[s.pos])
 	}
 	if err := s.need(size); err != nil {
 		return 0, err

@@ -1,6 +1,9 @@
 package rdb
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Bytes in the place of a type that start something else. Those below
 // opSlotInfo mean different things in the two families.
@@ -162,20 +165,28 @@ func (s *Scanner) readKeyOpcode() error {
 		s.pos += 4
 		return nil
 	case opFrequency:
-		return s.skip(1)
+		if err := s.need(1); err != nil {
+			return err
+		}
+		s.freq = int(s.buf[s.pos])
+		s.pos++
+		return nil
 	default: // opIdle
-		_, err := s.readLength()
+		idle, err := s.readLength()
+		s.idle = int64(min(idle, math.MaxInt64))
 		return err
 	}
 }
 
-// setExpiry keeps 0 free to mean none: the first instant of 1970 has passed
-// just as well a millisecond later.
-func (s *Scanner) setExpiry(ms int64) {
+func (s *Scanner) setExpiry(ms int64) { s.expireAt = notZero(ms) }
+
+// notZero keeps 0 free to mean that something never expires: the first instant
+// of 1970 has passed just as well a millisecond later.
+func notZero(ms int64) int64 {
 	if ms == 0 {
-		ms = 1
+		return 1
 	}
-	s.expireAt = ms
+	return ms
 }
 
 // selectDB closes the count of one database and opens another.

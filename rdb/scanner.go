@@ -29,6 +29,11 @@ type Options struct {
 	// OnRecord is called after each record was walked. Its error ends the scan and
 	// is returned as it is.
 	OnRecord func(*Record) error
+
+	// OnValue is called when a record's key has been read and its value not yet,
+	// with Record.Size 0. It may read the Value; what it leaves unread is skipped.
+	// Its error ends the scan and is returned as it is. Records is the same as a loop.
+	OnValue func(*Record, *Value) error
 }
 
 // Record is one key with its value, as it lies in the file. The Scanner reuses
@@ -41,6 +46,17 @@ type Record struct {
 	Key      []byte // the key's text; nil unless Options.Keys
 	Slot     int    // cluster slot of the key; -1 unless Options.Keys or Options.Slots
 	ExpireAt int64  // Unix time in milliseconds; 0 if it never expires
+	Idle     int64  // seconds since the last use, from an engine that evicts by LRU; -1 if not told
+	Freq     int    // counter of uses, 0 to 255, from an engine that evicts by LFU; -1 if not told
+
+	// Elements is the number of elements in a list, set or sorted set, fields in a
+	// hash, or entries in a stream, as the value itself says. -1 means that it is not
+	// known without reading the value, and stands for strings and modules too. Before
+	// the value is walked it is Value.Len.
+	Elements int64
+
+	// Value is set where the value can be read: in OnValue and in Records.
+	Value *Value
 }
 
 // Scanner walks one RDB file. It must not be used by several goroutines at once.
@@ -50,6 +66,7 @@ type Scanner struct {
 	keys     bool
 	slots    *SlotSet
 	onRecord func(*Record) error
+	onValue  func(*Record, *Value) error
 
 	buf               []byte
 	pos, end, flushed int
@@ -74,7 +91,13 @@ type Scanner struct {
 	taken             int     // in the window: what is before has gone to feed
 	holdMax           int     // bytes that feed may hold back
 	dbKeys            int64
-	expireAt          int64
+	expireAt, idle    int64
+	freq              int
+	elements          int64 // of the value being walked; -1 if not known
+	value             Value
+	tap               io.Writer // receives what is consumed from the window,
+	tapped            int       // but for what is before
+	tapErr            error
 	key, packed       []byte
 	auxName, auxValue []byte
 	modules           map[string]struct{}
@@ -90,7 +113,7 @@ func NewScanner(r io.Reader, o Options) *Scanner {
 
 func newScanner(r io.Reader, o Options, window int) *Scanner {
 	return &Scanner{
-		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord,
+		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord, onValue: o.OnValue,
 		buf: make([]byte, window), slot: -1,
 		sum: &Summary{Databases: make(map[uint64]int64)},
 	}
@@ -183,7 +206,7 @@ func (s *Scanner) scan() error {
 func (s *Scanner) readBody() error {
 	for {
 		start := s.offset()
-		s.expireAt = 0
+		s.expireAt, s.idle, s.freq = 0, -1, -1
 		s.stage = inBody
 		if err := s.need(1); err != nil {
 			return err
@@ -280,7 +303,13 @@ func (s *Scanner) readRecord(start int64) error {
 		}
 	}
 	s.stage = inValue
-	if err := s.skipValue(); err != nil {
+	s.elements = -1
+	if s.onValue != nil {
+		err = s.offer(start)
+	} else {
+		err = s.skipValue()
+	}
+	if err != nil {
 		return err
 	}
 	if s.feed != nil {
@@ -302,14 +331,20 @@ func (s *Scanner) readRecord(start int64) error {
 
 // report tells OnRecord of the record that was just walked.
 func (s *Scanner) report(start int64) error {
+	s.describe(start)
+	s.record.Size, s.record.Elements = s.offset()-start, s.elements
+	return s.onRecord(&s.record)
+}
+
+// describe fills s.record with what is known before the value.
+func (s *Scanner) describe(start int64) {
 	s.record = Record{
-		Offset: start, Size: s.offset() - start,
-		DB: s.db, Type: s.op, Slot: s.slot, ExpireAt: s.expireAt,
+		Offset: start,
+		DB:     s.db, Type: s.op, Slot: s.slot, ExpireAt: s.expireAt, Idle: s.idle, Freq: s.freq,
 	}
 	if s.keys {
 		s.record.Key = s.key
 	}
-	return s.onRecord(&s.record)
 }
 
 // admit decides whether a type that was not met before can be walked. Shared

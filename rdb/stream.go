@@ -9,7 +9,16 @@ func (s *Scanner) skipStream(form int) error {
 	if err != nil {
 		return err
 	}
-	for ; nodes > 0; nodes-- {
+	if err := s.skipStreamNodes(nodes); err != nil {
+		return err
+	}
+	return s.skipStreamState(form)
+}
+
+// skipStreamNodes consumes n nodes: the ID that their entries count from, and a
+// listpack of them.
+func (s *Scanner) skipStreamNodes(n uint64) error {
+	for ; n > 0; n-- {
 		head, err := s.readStringHead()
 		if err != nil {
 			return err
@@ -24,7 +33,19 @@ func (s *Scanner) skipStream(form int) error {
 			return err
 		}
 	}
-	lengths := 3 // entries, last ID
+	return nil
+}
+
+// skipStreamState consumes what follows the nodes.
+func (s *Scanner) skipStreamState(form int) error {
+	entries, err := s.readLength()
+	if err != nil {
+		return err
+	}
+	if entries <= maxBytes {
+		s.elements = int64(entries)
+	}
+	lengths := 2 // last ID
 	if form >= 2 {
 		lengths += 5 // first ID, greatest deleted ID, entries ever added
 	}
@@ -91,4 +112,15 @@ func (s *Scanner) skipGroup(form int) error {
 		}
 	}
 	return nil
+}
+
+// streamForm returns which form of streams a type is.
+func streamForm(t byte) int {
+	switch t {
+	case typeStream1:
+		return 1
+	case typeStream2:
+		return 2
+	}
+	return 3
 }

@@ -48,6 +48,9 @@ func (s *Scanner) fill(n int) error {
 					return err
 				}
 			}
+			if s.tap != nil {
+				s.passTap()
+			}
 			s.slide()
 		}
 		k, err := s.src.Read(s.buf[s.end:])
@@ -70,7 +73,22 @@ func (s *Scanner) slide() {
 	copy(s.buf, s.buf[s.pos:s.end])
 	s.base += int64(s.pos)
 	s.end -= s.pos
-	s.pos, s.flushed, s.taken = 0, 0, 0
+	s.pos, s.flushed, s.taken, s.tapped = 0, 0, 0, 0
+}
+
+// passTap gives the tap what was consumed since it was last given something,
+// until it fails.
+func (s *Scanner) passTap() {
+	p := s.buf[s.tapped:s.pos]
+	s.tapped = s.pos
+	if s.tapErr != nil || len(p) == 0 {
+		return
+	}
+	n, err := s.tap.Write(p)
+	if err == nil && n != len(p) {
+		err = io.ErrShortWrite
+	}
+	s.tapErr = err
 }
 
 // flush sums the consumed bytes and passes them on.
