@@ -21,6 +21,7 @@ var floors = map[string]float64{
 	"internal/api/wire": 0, "internal/api/ecapi": 0.1, "internal/api/mdbapi": 0.1, "internal/api/coverage": 0.2,
 	"internal/auth/sigv4": 0, "internal/auth/policy": 0,
 	"internal/engine/resp": 0, "internal/glob": 0, "internal/failpoint": 0, "internal/blob/checksum": 0,
+	"internal/engine/memcache": 0, "internal/itemfile": 0.1,
 	// 1: vocabulary
 	"internal/resource": 1, "internal/engine": 1.1,
 	// 2: state and devices
