@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -20,13 +21,17 @@ type bar struct {
 }
 
 func (s *session) progress(what string) *bar {
-	f, ok := s.err.(*os.File)
-	live := false
-	if ok && s.output == "table" {
-		info, err := f.Stat()
-		live = err == nil && info.Mode()&os.ModeCharDevice != 0
+	return &bar{s: s, what: what, start: time.Now(), live: s.output == "table" && terminal(s.err)}
+}
+
+// terminal tells whether a person reads what is written to w.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
 	}
-	return &bar{s: s, what: what, start: time.Now(), live: live}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // note adds a few words behind the bar, such as how many keys were written. It may be called from any goroutine.

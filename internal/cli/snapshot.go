@@ -19,6 +19,8 @@ import (
 func (s *session) snapshot() *cobra.Command {
 	cmd := &cobra.Command{Use: "snapshot", Short: "Look at snapshots and verify them"}
 	cmd.AddCommand(s.snapshotList(), s.snapshotShow(), s.snapshotVerify())
+	keys := &cobra.Command{Use: "keys NAME|ARN", Args: cobra.ExactArgs(1)}
+	cmd.AddCommand(s.keysCommand(keys, s.snapshotOpener(keys)))
 	return cmd
 }
 

@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyframe/keyframe/rdb"
+)
+
+// foundKey is a line of keys with --output json.
+type foundKey struct {
+	Key       string    // if it is UTF-8
+	KeyBase64 []byte    `json:",omitempty"` // if it is not, instead
+	DB        uint64    `json:",omitempty"`
+	Slot      int       // of a cluster
+	Type      string    // as the command TYPE says it
+	Encoding  string    // in the file
+	Size      int64     // bytes in the file
+	Elements  int64     // -1: not known without decoding
+	ExpiresAt time.Time `json:",omitzero"`
+}
+
+const keysLong = `List the keys, in the order in which they are stored. With --output json, one JSON object a line; a key that is not UTF-8 is
+KeyBase64 there. In the table, bytes that cannot be printed are written as \n, \r, \t or \xHH, and a backslash as two.
+
+The size is that of the key with its value in the file, which is less than an engine needs for it.`
+
+func (s *session) keysCommand(cmd *cobra.Command, open opener) *cobra.Command {
+	cmd.Short, cmd.Long = "List keys by pattern, type, size or expiry", keysLong
+	var filter keyFilter
+	filter.flags(cmd)
+	limit := cmd.Flags().Int64("limit", 0, "end after so many keys; 0: list all")
+	count := cmd.Flags().Bool("count", false, "only count keys and bytes")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := filter.prepare(time.Now()); err != nil {
+			return err
+		}
+		return open(cmd.Context(), args, func(all []*records) error {
+			r := all[0]
+			if err := r.rdbOnly(); err != nil {
+				return err
+			}
+			return s.listKeys(cmd.Context(), r, &filter, *limit, *count)
+		})
+	}
+	return cmd
+}
+
+// errEnough ends a scan that needs no more.
+var errEnough = errors.New("enough")
+
+func (s *session) listKeys(ctx context.Context, r *records, filter *keyFilter, limit int64, count bool) error {
+	r = &records{name: r.name, streams: filter.streams(r.streams)}
+	m := s.meter("keys of "+r.name, r)
+	m.bar.live = m.bar.live && (count || !terminal(s.out)) // or it would stand between the lines
+	out := bufio.NewWriterSize(s.out, 64<<10)
+	lines := json.NewEncoder(out)
+	lines.SetEscapeHTML(false)
+	found := struct{ Keys, Bytes int64 }{}
+	if !count && s.output == "table" {
+		fmt.Fprintf(out, "%-7s %-12s %10s %10s  %-19s  %s\n", "TYPE", "ENCODING", "SIZE", "ELEMENTS", "EXPIRES", "KEY")
+	}
+	each := func(rec *rdb.Record) error {
+		if rec.Size < filter.size || !filter.key(rec) {
+			return nil
+		}
+		found.Keys++
+		found.Bytes += rec.Size
+		var err error
+		if !count {
+			if s.output == "json" {
+				err = lines.Encode(describeKey(rec))
+			} else {
+				_, err = out.WriteString(keyLine(rec))
+			}
+		}
+		if err == nil && found.Keys == limit {
+			err = errEnough
+		}
+		return err
+	}
+	var err error
+	for _, st := range r.streams {
+		if _, err = st.scan(ctx, m.step, rdb.Options{Keys: true, OnRecord: each}); err != nil {
+			break
+		}
+	}
+	m.bar.end()
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	if ferr := out.Flush(); err == nil {
+		err = ferr
+	}
+	if err != nil || !count {
+		return err
+	}
+	return s.print(found, func(t *table) {
+		t.row("KEYS", "SIZE")
+		t.row(strconv.FormatInt(found.Keys, 10), bytes(found.Bytes))
+	})
+}
+
+func describeKey(r *rdb.Record) foundKey {
+	k := foundKey{DB: r.DB, Slot: r.Slot, Type: kindOf(r.Type).String(), Encoding: encodingOf(r.Type), Size: r.Size, Elements: r.Elements, ExpiresAt: expiry(r.ExpireAt)}
+	if utf8.Valid(r.Key) {
+		k.Key = string(r.Key)
+	} else {
+		k.KeyBase64 = r.Key
+	}
+	return k
+}
+
+// keyLine is a line of the table. Its key comes last, as it alone has no bounded width: so no line waits for others.
+func keyLine(r *rdb.Record) string {
+	elements, expires, name := "-", "-", escaped(r.Key)
+	if r.Elements >= 0 {
+		elements = strconv.FormatInt(r.Elements, 10)
+	}
+	if r.ExpireAt != 0 {
+		expires = moment(expiry(r.ExpireAt))
+	}
+	if r.DB != 0 {
+		name += fmt.Sprintf("  (database %d)", r.DB)
+	}
+	return fmt.Sprintf("%-7s %-12s %10s %10s  %-19s  %s\n", kindOf(r.Type), encodingOf(r.Type), bytes(r.Size), elements, expires, name)
+}
+
+// expiry is Unix milliseconds as an instant; 0 is none.
+func expiry(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
