@@ -51,6 +51,10 @@ type Aux struct {
 	AOFBase       bool   // the file is the base of an append-only file
 }
 
+// Aux returns what the file has said about itself so far. Writers say it before
+// the first record, so it is complete when OnRecord or OnValue is called.
+func (s *Scanner) Aux() Aux { return s.sum.Aux }
+
 // auxLimit is the most that is read of a field's name or value.
 const auxLimit = 256
 
