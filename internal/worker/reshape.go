@@ -83,7 +83,7 @@ func become(c *resource.Cache, t resource.ModifyCacheTask, choice engine.Choice)
 
 // moveSlots gives every slot of a cluster to its shard.
 func (w *Worker) moveSlots(ctx context.Context, r *job.Running, d *resource.Deployment) error {
-	g, err := w.openRing(ctx, slices.DeleteFunc(slices.Clone(d.Nodes), func(n *resource.Node) bool { return leaving(n) && !w.Engines.Running(n.ID) }))
+	g, err := w.openMembers(ctx, slices.DeleteFunc(slices.Clone(d.Nodes), func(n *resource.Node) bool { return leaving(n) && !w.Engines.Running(n.ID) }))
 	if err != nil {
 		return err
 	}

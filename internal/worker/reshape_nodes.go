@@ -148,6 +148,9 @@ func (w *Worker) removeNodes(ctx context.Context, r *job.Running, d *resource.De
 		}
 	}
 	failpoint.Hit("reshape.forgotten")
+	if err := w.linger(ctx, d, going); err != nil {
+		return err
+	}
 	for _, n := range going {
 		if err := w.Engines.Remove(ctx, n.ID); err != nil {
 			return err

@@ -105,7 +105,7 @@ func (w *Worker) equip(ctx context.Context, d *resource.Deployment, n *resource.
 
 // shardsAsTheyAre finishes the slots that are half moved, and tells which shard has which slots.
 func (w *Worker) shardsAsTheyAre(ctx context.Context, d *resource.Deployment) ([]resource.Shard, error) {
-	g, err := w.openRing(ctx, w.alive(d))
+	g, err := w.openMembers(ctx, w.alive(d))
 	if err != nil {
 		return nil, err
 	}

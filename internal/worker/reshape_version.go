@@ -71,6 +71,9 @@ func (w *Worker) changeShard(ctx context.Context, r *job.Running, d *resource.De
 		return err
 	}
 	failpoint.Hit("reshape.turned")
+	if err := w.linger(ctx, d, []*resource.Node{lead}); err != nil {
+		return err
+	}
 	if err := w.Engines.Stop(ctx, lead.ID); err != nil {
 		return err
 	}

@@ -43,6 +43,29 @@ func (w *Worker) openRing(ctx context.Context, nodes []*resource.Node) (*ring, e
 	return g, nil
 }
 
+// openMembers connects to some nodes of a cluster like openRing, and leaves out those that are to go and that an earlier run has had others
+// strike off their lists: they will not agree with the rest again.
+func (w *Worker) openMembers(ctx context.Context, nodes []*resource.Node) (*ring, error) {
+	g, err := w.openRing(ctx, nodes)
+	if err != nil {
+		return nil, err
+	}
+	var struck []*resource.Node
+	for _, n := range g.nodes {
+		knows := func(m engine.Member) bool { return m.ID == engine.ClusterID(n.ID) }
+		if leaving(n) && slices.ContainsFunc(nodes, func(o *resource.Node) bool { return !leaving(o) && !slices.ContainsFunc(g.views[o.ID], knows) }) {
+			struck = append(struck, n)
+		}
+	}
+	for _, n := range struck {
+		g.conns[n.ID].Close()
+		delete(g.conns, n.ID)
+		delete(g.byID, engine.ClusterID(n.ID))
+	}
+	g.nodes = slices.DeleteFunc(slices.Clone(g.nodes), func(n *resource.Node) bool { return slices.Contains(struck, n) })
+	return g, nil
+}
+
 func (g *ring) close() {
 	for _, c := range g.conns {
 		c.Close()
