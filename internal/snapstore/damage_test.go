@@ -195,6 +195,9 @@ func TestDamagedManifest(t *testing.T) {
 	}
 }
 
+// itemsMember is what a manifest says of a memcached shard.
+var itemsMember = fmt.Sprintf(`"items":{"content":"%032d","expiry":"%016d","from":"2026-11-21T10:00:00Z","to":"2026-11-21T10:00:01Z","vanished":2,"changed":1}`, 0, 0)
+
 func TestManifestChecks(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, newBucket(t), Options{})
@@ -204,14 +207,17 @@ func TestManifestChecks(t *testing.T) {
 		"unknown member":  func(b string) string { return strings.Replace(b, `"kind"`, `"kinder":1,"kind"`, 1) },
 		"unknown in part": func(b string) string { return strings.Replace(b, `"codec"`, `"x":1,"codec"`, 1) },
 		"format 0":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 0`, 1) },
-		"format 3":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 3`, 1) },
-		"newer member":    func(b string) string { return strings.Replace(b, `"kind"`, `"cut":{"tries":1},"kind"`, 1) },
-		"part number":     func(b string) string { return strings.Replace(b, `"number": 1`, `"number": 2`, 1) },
-		"codec":           func(b string) string { return strings.Replace(b, `"codec": "s2"`, `"codec": "lz9"`, 1) },
-		"bytes":           func(b string) string { return strings.Replace(b, `"bytes": 1000`, `"bytes": 1001`, 1) },
-		"huge":            func(b string) string { return strings.ReplaceAll(b, `bytes": 1000`, `bytes": 99999999999`) },
-		"shard name":      func(b string) string { return strings.Replace(b, `"name": "0001"`, `"name": "../1"`, 1) },
-		"hash":            func(b string) string { return strings.Replace(b, `"sha256": "`, `"sha256": "A`, 1) },
+		"format 4":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 4`, 1) },
+		"items of rdb": func(b string) string {
+			return strings.Replace(strings.Replace(b, `"format": 1`, `"format": 3`, 1), `"keys": 3`, itemsMember+`,"keys": 3`, 1)
+		},
+		"newer member": func(b string) string { return strings.Replace(b, `"kind"`, `"cut":{"tries":1},"kind"`, 1) },
+		"part number":  func(b string) string { return strings.Replace(b, `"number": 1`, `"number": 2`, 1) },
+		"codec":        func(b string) string { return strings.Replace(b, `"codec": "s2"`, `"codec": "lz9"`, 1) },
+		"bytes":        func(b string) string { return strings.Replace(b, `"bytes": 1000`, `"bytes": 1001`, 1) },
+		"huge":         func(b string) string { return strings.ReplaceAll(b, `bytes": 1000`, `bytes": 99999999999`) },
+		"shard name":   func(b string) string { return strings.Replace(b, `"name": "0001"`, `"name": "../1"`, 1) },
+		"hash":         func(b string) string { return strings.Replace(b, `"sha256": "`, `"sha256": "A`, 1) },
 		"slots": func(b string) string {
 			return strings.Replace(b, `"keys": 3`, `"slots":[{"Start":0,"End":16382}],"keys": 3`, 1)
 		},
@@ -229,6 +235,18 @@ func TestManifestChecks(t *testing.T) {
 		}
 		if _, err := ParseManifest(fmt.Appendf(nil, `{"mac":"%064d","manifest":%s}`, 0, edited)); err == nil {
 			t.Errorf("%s was accepted", name)
+		}
+	}
+	items := strings.NewReplacer(`"format": 1`, `"format": 3`, `"keys": 3`, itemsMember+`,"keys": 3`, `"stream": "test"`, `"stream": "memcached"`, `"consistency": "instant"`, `"consistency": "shard"`).Replace(body)
+	if got, err := ParseManifest(fmt.Appendf(nil, `{"mac":"%064d","manifest":%s}`, 0, items)); err != nil || got.Shards[0].Items.Vanished != 2 {
+		t.Errorf("format 3: %v", err)
+	}
+	for what, bad := range map[string]string{"instant": strings.Replace(items, `"consistency": "shard"`, `"consistency": "instant"`, 1),
+		"no items": strings.Replace(strings.Replace(items, itemsMember+",", "", 1), `"format": 3`, `"format": 1`, 1), "format": strings.Replace(items, `"format": 3`, `"format": 2`, 1),
+		"vanished": strings.Replace(items, `"vanished":2`, `"vanished":-2`, 1), "changed": strings.Replace(items, `"changed":1`, `"changed":-1`, 1), "content": strings.Replace(items, `"content":"0`, `"content":"`, 1),
+		"expiry": strings.Replace(items, `"expiry":"0`, `"expiry":"G`, 1), "times": strings.Replace(items, `"to":"2026-11-21T10:00:01Z"`, `"to":"2026-11-21T09:00:00Z"`, 1)} {
+		if _, err := ParseManifest(fmt.Appendf(nil, `{"mac":"%064d","manifest":%s}`, 0, bad)); err == nil || bad == items {
+			t.Errorf("items of memcached, %s: accepted", what)
 		}
 	}
 	newer := strings.Replace(strings.Replace(body, `"format": 1`, `"format": 2`, 1), `"kind"`, `"cut":{"tries":4},"kind"`, 1)

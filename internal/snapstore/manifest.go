@@ -14,7 +14,7 @@ type Stream string
 
 const (
 	RDB       Stream = "rdb"       // a Redis or Valkey dump
-	Memcached Stream = "memcached" // Keyframe's own records
+	Memcached Stream = "memcached" // a file of package itemfile
 )
 
 // Consistency says what instant the shards show.
@@ -27,7 +27,7 @@ const (
 
 // Manifest is what a snapshot is: everything that a stranger needs to restore it without the database.
 type Manifest struct {
-	Format     int                   `json:"format"` // 1 or, with members that it did not have, 2
+	Format     int                   `json:"format"` // 1 or, with members that it did not have, 2 or 3
 	SnapshotID string                `json:"snapshot_id"`
 	CaptureID  string                `json:"capture_id"`
 	CopiedFrom string                `json:"copied_from,omitempty"` // ID of the snapshot that this is a copy of
@@ -88,7 +88,19 @@ type Shard struct {
 	Databases     map[uint64]int64     `json:"databases,omitempty"` // keys by database number
 	Node          string               `json:"node,omitempty"`      // name of the member that the data was taken from; format 2
 	CutAt         time.Time            `json:"cut_at,omitzero"`     // when its engine forked; format 2
+	Items         *Items               `json:"items,omitempty"`     // of a shard of memcached; format 3
 	Parts         []Part               `json:"parts"`
+}
+
+// Items is what there is to say of the items of a memcached shard. They were read one after the other while clients went on, and show no
+// instant.
+type Items struct {
+	Content  string    `json:"content"` // sum of the hashes of keys, flags and values, 32 hexadecimal digits
+	Expiry   string    `json:"expiry"`  // sum of their expiries, each times what belongs to the item, 16 hexadecimal digits
+	From     time.Time `json:"from"`    // between from and to the items were read
+	To       time.Time `json:"to"`
+	Vanished int64     `json:"vanished"` // items that were listed and not there any more when their turn came
+	Changed  int64     `json:"changed"`  // items that were written between these moments, and are as they were then
 }
 
 // Part is one sealed object. Parts are numbered from 1 without gaps.
@@ -143,6 +155,9 @@ func (m *Manifest) Shard(name string) *Shard {
 
 // format is the oldest version that has all members of the manifest.
 func (m *Manifest) format() int {
+	if slices.ContainsFunc(m.Shards, func(s Shard) bool { return s.Items != nil }) {
+		return 3
+	}
 	if m.Cut != nil || slices.ContainsFunc(m.Shards, func(s Shard) bool { return s.Node != "" || !s.CutAt.IsZero() }) {
 		return 2
 	}
@@ -157,8 +172,8 @@ func (m *Manifest) check() error {
 	if err := errors.Join(checkID("snapshot", m.SnapshotID), checkID("capture", m.CaptureID)); err != nil {
 		return err
 	}
-	if m.Consistency != Instant && m.Consistency != PerShard {
-		return fmt.Errorf("consistency %q", m.Consistency)
+	if m.Consistency != PerShard && (m.Consistency != Instant || m.Stream == Memcached) {
+		return fmt.Errorf("consistency %q of the stream %q", m.Consistency, m.Stream)
 	}
 	if m.Stream == "" || m.Kind == "" || m.Engine == "" || m.Account == "" || m.Region == "" || m.Name == "" {
 		return errors.New("stream, kind, engine, account, region or name is missing")
@@ -175,6 +190,9 @@ func (m *Manifest) check() error {
 		seen[s.Name] = true
 		if err := s.check(); err != nil {
 			return fmt.Errorf("shard %q: %w", s.Name, err)
+		}
+		if (s.Items != nil) != (m.Stream == Memcached) {
+			return fmt.Errorf("shard %q: items belong to the stream memcached, and this one is %s", s.Name, m.Stream)
 		}
 	}
 	return m.checkSlots()
@@ -217,6 +235,9 @@ func (s *Shard) check() error {
 	if s.Keys < 0 || s.Expiring < 0 || s.Expiring > s.Keys || s.Functions < 0 {
 		return fmt.Errorf("%d keys, %d expiring, %d functions", s.Keys, s.Expiring, s.Functions)
 	}
+	if i := s.Items; i != nil && (!isHex(i.Content, 32) || !isHex(i.Expiry, 16) || i.Vanished < 0 || i.Changed < 0 || i.To.Before(i.From)) {
+		return fmt.Errorf("items of content %.40q and expiry %.40q", i.Content, i.Expiry)
+	}
 	if len(s.Parts) == 0 || len(s.Parts) > maxParts {
 		return fmt.Errorf("%d parts", len(s.Parts))
 	}
@@ -232,7 +253,7 @@ func (s *Shard) check() error {
 			return fmt.Errorf("part %d: %d bytes of stream", p.Number, p.PlainBytes)
 		case p.StoredBytes < minStored, p.StoredBytes > maxStored:
 			return fmt.Errorf("part %d: %d stored bytes", p.Number, p.StoredBytes)
-		case !isSHA256(p.SHA256):
+		case !isHex(p.SHA256, 64):
 			return fmt.Errorf("part %d: no SHA-256", p.Number)
 		}
 		sum += p.PlainBytes
@@ -243,8 +264,8 @@ func (s *Shard) check() error {
 	return nil
 }
 
-func isSHA256(s string) bool {
-	if len(s) != 64 {
+func isHex(s string, digits int) bool {
+	if len(s) != digits {
 		return false
 	}
 	for i := range len(s) {

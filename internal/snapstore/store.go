@@ -53,7 +53,7 @@ func (e *CorruptError) Unwrap() error { return e.Cause }
 type Options struct {
 	// Codec compresses every part with this codec instead of the one that suits the machine's load.
 	Codec Codec
-	// Scan walks a decoded stream, by the manifest's Stream; RDB is built in. A stream without a scanner is verified as bytes only.
+	// Scan walks a decoded stream, by the manifest's Stream; RDB and Memcached are built in. A stream without a scanner is verified as bytes only.
 	Scan map[Stream]ScanFunc
 }
 

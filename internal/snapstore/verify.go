@@ -19,6 +19,8 @@ type Scanned struct {
 	Bytes          int64  // of the stream, to its exact end
 	CRC64          string // as in the manifest; empty when the stream has none
 	Version        int    // of RDB; 0 when the stream has none
+
+	Content, Expiry string // sums of items as in the manifest; empty when the stream has none
 }
 
 // ScanFunc walks a stream from its first byte to its last and checks all that it can. What it cannot accept is an error.
@@ -135,6 +137,8 @@ func (s *Store) verifyShard(ctx context.Context, m *Manifest, key DataKey, sh *S
 		return rep, bad(nil, "CRC64 %s, the manifest says %s", got.CRC64, sh.CRC64)
 	case m.Stream == RDB && got.Version != m.RDBVersion:
 		return rep, bad(nil, "RDB version %d, the manifest says %d", got.Version, m.RDBVersion)
+	case sh.Items != nil && (got.Content != sh.Items.Content || got.Expiry != sh.Items.Expiry):
+		return rep, bad(nil, "items of content %s and expiry %s; the manifest says %s and %s", got.Content, got.Expiry, sh.Items.Content, sh.Items.Expiry)
 	}
 	rep.Walked = true
 	return rep, nil
@@ -144,8 +148,11 @@ func (s *Store) scanner(stream Stream) ScanFunc {
 	if f := s.o.Scan[stream]; f != nil {
 		return f
 	}
-	if stream == RDB {
+	switch stream {
+	case RDB:
 		return scanRDB
+	case Memcached:
+		return scanItems
 	}
 	return nil
 }
