@@ -50,7 +50,7 @@ func (s *Scanner) Summary() *Summary {
 // offer hands the value under the scanner to OnValue, and skips what that leaves
 // of it.
 func (s *Scanner) offer(start int64) error {
-	s.value = Value{s: s, kind: s.family.kind(s.op), typ: s.op, texts: s.value.texts}
+	s.value = Value{s: s, kind: s.family.kind(s.op), typ: s.op, start: s.offset(), texts: s.value.texts, fields: s.value.fields}
 	s.describe(start)
 	s.record.Value, s.record.Elements = &s.value, s.peekElements()
 	err := s.onValue(&s.record, &s.value)
@@ -59,5 +59,8 @@ func (s *Scanner) offer(start int64) error {
 	}
 	s.value.stage = valueDone // whoever kept it gets an error
 	s.value.texts.trim()
+	if cap(s.value.fields) > keepKey/48 {
+		s.value.fields = nil
+	}
 	return err
 }

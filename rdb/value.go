@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"iter"
+
+	"github.com/keyframe/keyframe/rdb/lzf"
 )
 
 var (
@@ -49,8 +51,10 @@ type Value struct {
 	stage   valueStage
 	left    uint64 // items, bytes of a string, or nodes of a stream, not begun yet
 	minimum int64  // earliest expiry, of hashes that count from it
+	start   int64  // offset of its first byte
 	err     error  // that ended the file
 	texts   scratch
+	fields  []Pair
 }
 
 // valueStage is how far a value was read.
@@ -64,7 +68,10 @@ const (
 )
 
 // scratch is memory that values use one after the other.
-type scratch struct{ first, second, blob []byte }
+type scratch struct {
+	first, second, blob []byte
+	unpacker            *lzf.Reader
+}
 
 // trim gives up what only an unusual value needed.
 func (t *scratch) trim() {
