@@ -48,7 +48,16 @@ func (w *Worker) capture(ctx context.Context, r *job.Running, s *resource.Snapsh
 	if err != nil {
 		return nil, err
 	}
-	cut, stored, err := w.store(ctx, r, s, from, parts)
+	m := &snapstore.Manifest{
+		SnapshotID: s.ID, CaptureID: c.CaptureID, Kind: s.Kind, Account: s.Account, Region: s.Region, Name: s.Name, Type: s.Type,
+		RequestedAt: s.RequestedAt, ExpiresAt: s.ExpiresAt, Engine: s.Source.Engine, Source: s.Source, Tags: tags,
+	}
+	m.Key.ARN, m.Key.Default = s.KMSKeyID, s.KMSDefault
+	if s.Source.Engine == resource.Memcached {
+		err = w.captureItems(ctx, r, s, from[0], parts, m)
+	} else {
+		err = w.captureDumps(ctx, r, s, from, parts, m)
+	}
 	if err != nil {
 		// At once, whatever becomes of the job: on a full disk even the word that it failed needs the room.
 		if derr := w.Store.DeleteCapture(context.WithoutCancel(ctx), c.CaptureID); derr != nil {
@@ -57,13 +66,17 @@ func (w *Worker) capture(ctx context.Context, r *job.Running, s *resource.Snapsh
 		return nil, err
 	}
 	failpoint.Hit("create-snapshot.captured")
-	m := &snapstore.Manifest{
-		SnapshotID: s.ID, CaptureID: c.CaptureID, Kind: s.Kind, Account: s.Account, Region: s.Region, Name: s.Name, Type: s.Type,
-		RequestedAt: s.RequestedAt, CapturedAt: cut.At.UTC().Truncate(time.Millisecond), ExpiresAt: s.ExpiresAt,
-		Engine: s.Source.Engine, EngineVersion: cut.Shards[0].EngineVersion,
-		Stream: snapstore.RDB, Consistency: snapstore.Instant, Source: s.Source, Tags: tags,
+	return m, w.Store.WriteManifest(ctx, m, key)
+}
+
+// captureDumps cuts the shards of a cache of Valkey or Redis, and fills in what the manifest says of them.
+func (w *Worker) captureDumps(ctx context.Context, r *job.Running, s *resource.Snapshot, from []source, parts *snapstore.Capture, m *snapstore.Manifest) error {
+	cut, stored, err := w.store(ctx, r, s, from, parts)
+	if err != nil {
+		return err
 	}
-	m.Key.ARN, m.Key.Default = s.KMSKeyID, s.KMSDefault
+	m.CapturedAt, m.EngineVersion = cut.At.UTC().Truncate(time.Millisecond), cut.Shards[0].EngineVersion
+	m.Stream, m.Consistency = snapstore.RDB, snapstore.Instant
 	if !cut.Instant {
 		m.Consistency = snapstore.PerShard
 	}
@@ -74,14 +87,14 @@ func (w *Worker) capture(ctx context.Context, r *job.Running, s *resource.Snapsh
 		m.RDBVersion = max(m.RDBVersion, result.Summary.Version)
 		shard, err := w.describe(s, from[i], result, stored[i])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		m.Shards = append(m.Shards, shard)
 	}
 	if w.OnCut != nil && len(from) > 1 {
 		w.OnCut(cut)
 	}
-	return m, w.Store.WriteManifest(ctx, m, key)
+	return nil
 }
 
 // store cuts the engines and makes their parts durable.

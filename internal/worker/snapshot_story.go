@@ -32,7 +32,12 @@ func sourceNoun(k resource.Kind) string {
 // tellTaken says that a snapshot is available and, if several shards were cut, how.
 func (w *Worker) tellTaken(tx *metastore.Tx, s *resource.Snapshot, m *snapstore.Manifest) error {
 	if s.Kind == resource.Serverless {
-		return w.tell(tx, s, "Snapshot %s created for cache %s.", s.Name, s.Source.Name)
+		err := w.tell(tx, s, "Snapshot %s created for cache %s.", s.Name, s.Source.Name)
+		if items := m.Shards[0].Items; err == nil && items != nil && m.CopiedFrom == "" {
+			err = w.tell(tx, s, "Snapshot %s shows no one instant: its %d items were read within %.1f s while clients went on. Meanwhile %d items vanished and %d were written.",
+				s.Name, m.Keys(), items.To.Sub(items.From).Seconds(), items.Vanished, items.Changed)
+		}
+		return err
 	}
 	if err := w.tellSnapshot(tx, s, "Snapshot succeeded for snapshot with ID '%s' of %s with ID '%s'", s.Name, sourceNoun(s.Kind), s.Source.Name); err != nil {
 		return err
