@@ -173,6 +173,9 @@ func (f *feeder) close(err error) error {
 func (s *Scanner) handOver() error {
 	p := s.buf[s.taken:s.pos]
 	s.taken = s.pos
+	if s.omitting {
+		return nil
+	}
 	if err := s.feed.more(p); err != nil {
 		return err
 	}

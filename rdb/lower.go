@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ var ErrCannotLower = errors.New("rdb: cannot lower")
 const lowestTarget = 9
 
 // MinVersion returns the lowest RDB version whose readers can load what a file
-// holds, judged by the types and opcodes in it: 9, 10, 11 or 12, all under the
+// holds as it is, judged by the types and opcodes in it: 9, 10, 11 or 12, all under the
 // REDIS magic, or 80, under VALKEY. A file older than 9 stays what it is.
 func MinVersion(s *Summary) int {
 	fam := redis
@@ -40,15 +41,36 @@ func MinVersion(s *Summary) int {
 	return min(lowest, s.Version)
 }
 
+// LowestVersion returns the lowest RDB version that Lower, or a Splitter, can
+// give to what a file holds, storing values in older types where those serve:
+// at most MinVersion, and above 9 only for functions (10), hashes whose fields
+// expire (12 of Redis, 80 of Valkey) and slot imports (80).
+func LowestVersion(s *Summary) int {
+	rewritten := *s
+	for t, n := range s.Types {
+		if older, ok := olderType(byte(t), lowestTarget); ok {
+			rewritten.Types[t] = 0
+			rewritten.Types[older] += n
+		}
+	}
+	return MinVersion(&rewritten)
+}
+
 // Lower copies a file from r to w under the REDIS magic with a lower version (9
-// to 12), so that an older engine reads it. Records are not changed; the
-// checksum is computed anew, and hints per slot, which the engines before
-// version 12 refuse, are left out. r is verified like by Scan and may be read
-// beyond the file's end.
+// to 12), so that an older engine reads it. Values of types that the version does
+// not have are stored in older ones that hold the same: below 11, sets in
+// listpacks element by element, and streams without the time at which each
+// consumer was last active; below 10, hashes and sorted sets in listpacks element
+// by element, lists in ziplists, and streams without their first and greatest
+// deleted IDs and the counts of entries added and read. All other records are
+// copied as they are. The checksum is computed anew, and hints per slot, which
+// the engines before version 12 refuse, are left out. r is verified like by Scan
+// and may be read beyond the file's end. Memory holds one packed blob at a time.
 //
-// It fails with ErrCannotLower as soon as it meets something that the version
-// does not have (see MinVersion to know before). What w has received by then, as
-// with any other error, is not a file.
+// It fails with ErrCannotLower as soon as it meets something that no older type
+// can hold: function libraries below 10, and hashes whose fields expire (see
+// LowestVersion to know before). What w has received by then, as with any other
+// error, is not a file.
 //
 // The Summary describes what was written.
 func Lower(r io.Reader, w io.Writer, version int) (*Summary, error) {
@@ -58,12 +80,19 @@ func Lower(r io.Reader, w io.Writer, version int) (*Summary, error) {
 	return lower(NewScanner(r, Options{}), w, version)
 }
 
+// lowerBuffer collects the pieces of records that are rewritten.
+const lowerBuffer = 64 << 10
+
 func lower(s *Scanner, w io.Writer, version int) (*Summary, error) {
 	out := &summing{w: w}
-	s.tee, s.lowerTo, s.ceiling = out, version, version
+	collected := bufio.NewWriterSize(out, lowerBuffer)
+	s.tee, s.lowerTo, s.ceiling = collected, version, version
 	sum, err := s.Scan()
 	if err != nil {
 		return nil, err
+	}
+	if err := collected.Flush(); err != nil {
+		return nil, fmt.Errorf("rdb: write the last records: %w", err)
 	}
 	sum.CRC, sum.Checksum = out.crc, ChecksumVerified
 	if _, err := out.Write(binary.LittleEndian.AppendUint64(nil, out.crc)); err != nil {
@@ -73,6 +102,12 @@ func lower(s *Scanner, w io.Writer, version int) (*Summary, error) {
 	if version < 12 {
 		sum.SlotInfos = 0
 	}
+	for t, older := range s.older {
+		if older != 0 {
+			sum.Types[older] += sum.Types[t]
+			sum.Types[t] = 0
+		}
+	}
 	return sum, nil
 }
 
@@ -81,7 +116,7 @@ func (s *Scanner) beginLowering() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	s.muted = false
+	s.omitting = false
 	if s.lowerTo > s.version {
 		return fmt.Errorf("%w: the file has version %d, less than %d", ErrCannotLower, s.version, s.lowerTo)
 	}

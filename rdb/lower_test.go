@@ -64,8 +64,8 @@ func TestLowerRefuses(t *testing.T) {
 		version int
 		reason  string
 	}{
-		{"set, listpack", newFile(11).key(typeSetListpack, "k").strings("v").end(), 10, "set, listpack at offset 9 needs version 11"},
-		{"second of two", newFile(11).set("k", "v").key(typeHashListpack, "k").strings("v").end(), 9, "hash, listpack at offset 14 needs version 10"},
+		{"Redis' hash", newFile(12).key(typeRedisHashTTL, "k").le64(1).lengths(0).end(), 11, "hash with TTLs at offset 9 needs version 12"},
+		{"second of two", newFile(12).set("k", "v").key(typeRedisHashPackEx, "k").le64(1).strings("v").end(), 9, "hash with TTLs, listpack at offset 14 needs version 12"},
 		{"function", newFile(11).bytes(opFunction).strings("#!lua").end(), 9, "function library at offset 9 needs version 10"},
 		{"slot import", newFile(80).bytes(opSlotImport).strings("j").lengths(0).end(), 12, "slot import at offset 9 needs version 80"},
 		{"Valkey's hash", newFile(80).key(typeValkeyHash2, "k").lengths(0).end(), 12, "needs version 80"},
@@ -86,7 +86,7 @@ func TestLowerRefuses(t *testing.T) {
 	}
 	good[100] ^= 1
 	broken := errors.New("broken")
-	for n := range 3 {
+	for n := range 2 {
 		if _, err := Lower(bytes.NewReader(good), &breaking{n, broken}, 10); !errors.Is(err, broken) {
 			t.Errorf("write %d fails: %v", n, err)
 		}
@@ -107,8 +107,8 @@ func (b *breaking) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// What MinVersion allows, Lower does, and nothing below.
-func TestMinVersionAgreesWithLower(t *testing.T) {
+// What MinVersion allows, Lower copies; what LowestVersion does not, it refuses.
+func TestVersionsAgreeWithLower(t *testing.T) {
 	t.Parallel()
 	for _, smp := range samples() {
 		sum, err := NewScanner(bytes.NewReader(smp.file), Options{}).Scan()
@@ -118,10 +118,10 @@ func TestMinVersionAgreesWithLower(t *testing.T) {
 		for version := lowestTarget; version <= min(sum.Version, newestRedis); version++ {
 			var out bytes.Buffer
 			_, err := Lower(bytes.NewReader(smp.file), &out, version)
-			if allowed := version >= MinVersion(sum); (err == nil) != allowed {
-				t.Errorf("%s to %d: %v, though MinVersion is %d", smp.name, version, err, MinVersion(sum))
+			if version >= MinVersion(sum) && err != nil || errors.Is(err, ErrCannotLower) != (version < LowestVersion(sum)) && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s to %d: %v, though MinVersion is %d and LowestVersion %d", smp.name, version, err, MinVersion(sum), LowestVersion(sum))
 			}
-			if err == nil && sum.SlotInfos == 0 && body(out.Bytes()) != body(smp.file) {
+			if version >= MinVersion(sum) && sum.SlotInfos == 0 && body(out.Bytes()) != body(smp.file) {
 				t.Errorf("%s to %d: records changed", smp.name, version)
 			}
 		}

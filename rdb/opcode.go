@@ -111,17 +111,10 @@ func (s *Scanner) skipSlotInfo(start int64) error {
 		return s.skipLengths(3)
 	}
 	s.pos-- // the opcode goes too
-	if err := s.flush(); err != nil {
-		return err
-	}
-	s.pos++
-	s.muted = true
-	if err := s.skipLengths(3); err != nil {
-		return err
-	}
-	err := s.flush()
-	s.muted = false
-	return err
+	return s.leaveOut(func() error {
+		s.pos++
+		return s.skipLengths(3)
+	})
 }
 
 // skipSlotImport consumes the slot ranges of a migration that was under way.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"github.com/keyframe/keyframe/rdb/packed"
 )
 
 // Options say what a Scanner does besides walking. The zero value walks,
@@ -70,17 +72,19 @@ type Scanner struct {
 
 	buf               []byte
 	pos, end, flushed int
+	passed            int   // in the window: what is before has gone to tee
 	base              int64 // offset in the file of buf[0]
 	readErr           error
 	crc               uint64
-	muted             bool // what is flushed does not go to tee
+	omitting          bool // what is consumed does not go on, to tee or feed
 
 	stage    stage
 	op       byte // the opcode or type last read
 	family   family
 	version  int
-	lowerTo  int // version to which the file is being lowered; 0 if it is not
-	ceiling  int // nothing may pass that came with a later version; 0 is no bound
+	lowerTo  int       // version to which the file is being lowered; 0 if it is not
+	ceiling  int       // nothing may pass that came with a later version; 0 is no bound
+	older    [256]byte // by type: the type to write instead, or 0
 	scanned  bool
 	complete bool
 
@@ -99,6 +103,9 @@ type Scanner struct {
 	tapped            int       // but for what is before
 	tapErr            error
 	key, packed       []byte
+	fresh             []byte // of a value that is being rewritten
+	ziplist           packed.ZiplistBuilder
+	streamForm        int // to which a stream is being rewritten, or 0
 	auxName, auxValue []byte
 	modules           map[string]struct{}
 	sum               *Summary
@@ -175,7 +182,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 func (s *Scanner) scan() error {
 	s.stage = inHeader
 	if s.lowerTo != 0 {
-		s.muted = true // Lower writes another one
+		s.omitting = true // Lower writes another one
 	}
 	if err := s.readHeader(); err != nil {
 		return err
@@ -192,7 +199,7 @@ func (s *Scanner) scan() error {
 		return err
 	}
 	if s.lowerTo != 0 {
-		s.muted = true
+		s.omitting = true
 	}
 	s.stage = inTrailer
 	if err := s.readTrailer(); err != nil {
@@ -279,6 +286,12 @@ func (s *Scanner) readRecord(start int64) error {
 			return err
 		}
 	}
+	older := s.older[s.op]
+	if older != 0 {
+		if err := s.replaceType(older); err != nil {
+			return err
+		}
+	}
 	s.stage = inKey
 	s.holdMax += MaxKey
 	var err error
@@ -304,9 +317,12 @@ func (s *Scanner) readRecord(start int64) error {
 	}
 	s.stage = inValue
 	s.elements = -1
-	if s.onValue != nil {
+	switch {
+	case older != 0:
+		err = s.rewriteValue(older)
+	case s.onValue != nil:
 		err = s.offer(start)
-	} else {
+	default:
 		err = s.skipValue()
 	}
 	if err != nil {
@@ -362,6 +378,12 @@ func (s *Scanner) admit(at int64) error {
 	}
 	if err := s.crosses(at, l); err != nil {
 		return err
+	}
+	if s.ceiling != 0 && l.since > s.ceiling {
+		if older, ok := olderType(s.op, s.ceiling); ok {
+			s.older[s.op] = older
+			return nil
+		}
 	}
 	return s.lowerAllows(l.since, at, l.name)
 }

@@ -13,7 +13,8 @@ import (
 // SplitOptions say what files a Splitter writes.
 type SplitOptions struct {
 	// Version of the files: 9 to 12 under the REDIS magic, or 80 under VALKEY. Records
-	// that came with a later version are refused with ErrCannotLower; those of
+	// that came with a later version are rewritten, as Lower does it, where an older
+	// type holds the same, and refused with ErrCannotLower where none does; those of
 	// earlier ones are part of every later one.
 	Version int
 
@@ -53,8 +54,9 @@ type Written struct {
 //	}
 //	written, err := splitter.Close()
 //
-// One output makes one file out of many. Values are not decoded, and memory does
-// not grow with them: a source takes some 2 MiB, and one key.
+// One output makes one file out of many. Values are not decoded, unless an older
+// version needs them in another form, and memory does not grow with them: a source
+// takes some 2 MiB, and one key, or one packed blob that is rewritten.
 //
 // Every output is a file of its own: header, database 0, records, end, checksum.
 // Function libraries go to all of them, each once. What only described a source

@@ -229,7 +229,8 @@ func TestSplitRefuses(t *testing.T) {
 	}{
 		{"another database", SplitOptions{Version: 11}, nil, [][]byte{newFile(11).set("a", "b").selectDB(3).set("k", "v").end()}, ErrUnsupported, "a key in database 3"},
 		{"a slot of nobody", SplitOptions{Version: 11}, half, [][]byte{newFile(11).set("bar", "1").set("foo", "v").end()}, ErrCorrupt, "record 2 at offset 16 has a key of slot 12182"},
-		{"type too new", SplitOptions{Version: 10}, nil, [][]byte{newFile(11).key(typeSetListpack, "k").strings("v").end()}, ErrCannotLower, "needs version 11"},
+		{"type too new", SplitOptions{Version: 11}, nil, [][]byte{newFile(12).key(typeRedisHashPackEx, "k").zeros(8).strings("v").end()}, ErrCannotLower, "needs version 12"},
+		{"listpack that is none", SplitOptions{Version: 10}, nil, [][]byte{newFile(11).key(typeSetListpack, "k").strings("v").end()}, ErrCorrupt, "a listpack of 1 bytes"},
 		{"function too new", SplitOptions{Version: 9}, nil, [][]byte{library("#!lua name=a")}, ErrCannotLower, "needs version 10"},
 		{"hash of Redis to Valkey", SplitOptions{Version: 80}, nil, [][]byte{newFile(12).key(typeRedisHashPackEx, "k").zeros(8).strings("v").end()}, ErrCannotLower, "exists only in files of REDIS"},
 		{"hash of Valkey to Redis", SplitOptions{Version: 12}, nil, [][]byte{newFile(80).key(typeValkeyHash2, "k").length(0).end()}, ErrCannotLower, "exists only in files of VALKEY"},

@@ -45,12 +45,14 @@ func (s *Scanner) skipStreamState(form int) error {
 	if entries <= maxBytes {
 		s.elements = int64(entries)
 	}
-	lengths := 2 // last ID
-	if form >= 2 {
-		lengths += 5 // first ID, greatest deleted ID, entries ever added
-	}
-	if err := s.skipLengths(lengths); err != nil {
+	if err := s.skipLengths(2); err != nil { // last ID
 		return err
+	}
+	if form >= 2 {
+		// First ID, greatest deleted ID, entries ever added.
+		if err := s.only(2, func() error { return s.skipLengths(5) }); err != nil {
+			return err
+		}
 	}
 	groups, err := s.readLength()
 	if err != nil {
@@ -69,12 +71,13 @@ func (s *Scanner) skipGroup(form int) error {
 	if err := s.skipString(); err != nil {
 		return err
 	}
-	lengths := 2 // last delivered ID
-	if form >= 2 {
-		lengths++ // entries read
-	}
-	if err := s.skipLengths(lengths); err != nil {
+	if err := s.skipLengths(2); err != nil { // last delivered ID
 		return err
+	}
+	if form >= 2 {
+		if err := s.only(2, func() error { return s.skipLengths(1) }); err != nil { // entries read
+			return err
+		}
 	}
 	pending, err := s.readLength()
 	if err != nil {
@@ -92,16 +95,17 @@ func (s *Scanner) skipGroup(form int) error {
 	if err != nil {
 		return err
 	}
-	times := uint64(8) // last seen
-	if form >= 3 {
-		times += 8 // last active
-	}
 	for ; consumers > 0; consumers-- {
 		if err := s.skipString(); err != nil {
 			return err
 		}
-		if err := s.skip(times); err != nil {
+		if err := s.skip(8); err != nil { // last seen
 			return err
+		}
+		if form >= 3 {
+			if err := s.only(3, func() error { return s.skip(8) }); err != nil { // last active
+				return err
+			}
 		}
 		own, err := s.readLength()
 		if err != nil {

@@ -14,7 +14,7 @@ const windowSize = 256 << 10
 // maxReads without a byte or an error mean that the source is broken.
 const maxReads = 100
 
-// The window is buf. Bytes [0,flushed) are summed and passed on, [flushed,pos)
+// The window is buf. Bytes [0,flushed) are summed, [0,passed) passed on, [0,pos)
 // are consumed, [pos,end) are read ahead.
 
 // offset is that of the next byte to consume, counted from the magic.
@@ -73,7 +73,7 @@ func (s *Scanner) slide() {
 	copy(s.buf, s.buf[s.pos:s.end])
 	s.base += int64(s.pos)
 	s.end -= s.pos
-	s.pos, s.flushed, s.taken, s.tapped = 0, 0, 0, 0
+	s.pos, s.flushed, s.passed, s.taken, s.tapped = 0, 0, 0, 0, 0
 }
 
 // passTap gives the tap what was consumed since it was last given something,
@@ -97,12 +97,19 @@ func (s *Scanner) flush() error {
 	if len(p) == 0 {
 		return nil
 	}
-	at := s.base + int64(s.flushed)
 	s.flushed = s.pos
 	if s.stage != inTrailer {
 		s.crc = crc64.Update(s.crc, p)
 	}
-	if s.tee == nil || s.muted {
+	return s.pass()
+}
+
+// pass passes on the consumed bytes.
+func (s *Scanner) pass() error {
+	p := s.buf[s.passed:s.pos]
+	at := s.base + int64(s.passed)
+	s.passed = s.pos
+	if s.tee == nil || len(p) == 0 || s.omitting && s.lowerTo != 0 {
 		return nil
 	}
 	n, err := s.tee.Write(p)
