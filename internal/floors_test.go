@@ -17,7 +17,7 @@ const module = "github.com/keyframe/keyframe/"
 // state and devices, the order is that of the half floors. A package that is missing here is found by the test.
 var floors = map[string]float64{
 	// 0: formats, standard library only
-	"rdb": 0.1, "rdb/crc64": 0, "rdb/lzf": 0, "rdb/packed": 0,
+	"rdb": 0.1, "rdb/keyspace": 0.2, "rdb/crc64": 0, "rdb/lzf": 0, "rdb/packed": 0,
 	"internal/api/wire": 0, "internal/api/ecapi": 0.1, "internal/api/mdbapi": 0.1, "internal/api/coverage": 0.2,
 	"internal/auth/sigv4": 0, "internal/auth/policy": 0,
 	"internal/engine/resp": 0, "internal/glob": 0, "internal/failpoint": 0, "internal/blob/checksum": 0,
@@ -30,7 +30,7 @@ var floors = map[string]float64{
 	"internal/blob/blobtest": 2.1, "internal/blob/target": 2.2,
 	"internal/job": 2.3, "internal/kms": 2.3,
 	"internal/auth/iam": 2.4, "internal/snapstore": 2.4, "internal/engine/supervisor": 2.4, "internal/capture": 2.4,
-	"internal/dataset": 2.4,
+	"internal/dataset": 2.4, "internal/keydiff": 2.4, "internal/keyrestore": 2.4,
 	// 3: the control plane and the work; neither imports the other
 	"internal/control": 3, "internal/worker": 3,
 	// 4: faces, which plug into the gateway
