@@ -46,6 +46,10 @@ type Options struct {
 	Tries    int           // attempts at one instant [5]
 	ChildMax time.Duration // how long to wait for another child of an engine, such as a rewrite of its append-only file [10 min]
 
+	// Of captures of items:
+	Name  string // what the file says that it is from, at most 255 bytes
+	Batch int    // keys that are asked for at once [512]
+
 	test hooks
 }
 
@@ -77,6 +81,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ChildMax <= 0 {
 		o.ChildMax = 10 * time.Minute
+	}
+	if o.Batch <= 0 {
+		o.Batch = 512
 	}
 	return o
 }

@@ -9,14 +9,17 @@ import (
 
 // What can go wrong, for errors.Is. Bytes that are not a sound RDB are rdb.ErrCorrupt.
 var (
-	ErrTemporary = errors.New("engine cannot serve a snapshot now")             // loading, without its primary, a failed fork: try again
-	ErrLink      = errors.New("link to the engine was lost")                    // cut before the end of the transfer: try again
-	ErrStalled   = errors.New("engine stopped sending")                         // no byte within the progress timeout; an ErrLink too
-	ErrAuth      = errors.New("engine refused the login")                       // wrong or missing password, or missing permissions
-	ErrRefused   = errors.New("engine refused to serve a snapshot")             // any other error reply
-	ErrProtocol  = errors.New("engine does not speak the replication protocol") // malformed or unexpected reply
-	ErrLayout    = errors.New("cluster is not laid out as the capture wants")   // slots or primaries moved: try again against the new layout
-	ErrSpool     = errors.New("spool is damaged")                               // what came back is not what was written
+	ErrTemporary = errors.New("engine cannot serve a snapshot now")           // loading, without its primary, a failed fork: try again
+	ErrLink      = errors.New("link to the engine was lost")                  // cut before the end of the transfer: try again
+	ErrStalled   = errors.New("engine stopped sending")                       // no byte within the progress timeout; an ErrLink too
+	ErrAuth      = errors.New("engine refused the login")                     // wrong or missing password, or missing permissions
+	ErrRefused   = errors.New("engine refused to serve a snapshot")           // any other error reply
+	ErrProtocol  = errors.New("engine does not speak its protocol")           // malformed or unexpected reply
+	ErrLayout    = errors.New("cluster is not laid out as the capture wants") // slots or primaries moved: try again against the new layout
+	ErrSpool     = errors.New("spool is damaged")                             // what came back is not what was written
+	ErrTooSmall  = errors.New("cache is too small for the items")             // it evicted some, or has no memory for one
+	ErrTooLarge  = errors.New("item is too large for the cache")              // its greatest item size is smaller
+	ErrDiffers   = errors.New("items of the cache are not those of the file") // what was read back, or was there before
 )
 
 // Retryable tells whether the same capture may well succeed later, with nobody changing anything.

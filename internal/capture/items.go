@@ -1,8 +1,12 @@
 package capture
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"time"
 
+	"github.com/keyframe/keyframe/internal/engine/memcache"
 	"github.com/keyframe/keyframe/internal/itemfile"
 )
 
@@ -10,7 +14,7 @@ import (
 type ItemsResult struct {
 	*itemfile.Summary           // of the file: items, bytes, expiring ones, content hash
 	From              string    // address of the engine
-	Began, Ended      time.Time // items are each of some moment between these: it is not one instant
+	Began, Ended      time.Time // each item is as it was at some moment between these: they do not show one instant
 	Vanished          int64     // items that were listed and then gone: deleted or evicted meanwhile
 	Expired           int64     // items whose time was up before their turn came; not in the file
 	Changed           int64     // items that were written between listing and reading; the file has them as they were read
@@ -18,20 +22,76 @@ type ItemsResult struct {
 	Spooled           int64 // bytes of the list of keys that went through the spool
 }
 
-// LoadOptions tune LoadItems. The zero value is good.
-type LoadOptions struct {
-	ProgressTimeout time.Duration // fails a load during which the engine did not answer for so long [60 s]
-	// OnProgress is told how many items and bytes of the file were sent. It is called about ten times a second and must not block.
-	OnProgress func(items, bytes int64)
-	MaxValue   int // greatest value in bytes that is accepted from the file [1 GiB]
+// listPatience is how long the crawler may have to wait for us before the list of keys is spooled. It is short: a crawler that waits holds
+// clients of its server.
+const listPatience = 100 * time.Millisecond
+
+// Items captures the items of a Memcached cache and writes them to w as an itemfile. The crawler lists the keys over one connection, and they
+// are read in batches over another, without touching the LRU. So the items do not show one instant: what is stored, changed or deleted
+// while that goes on is in the file or not, and each item is as it was when it was read. An item whose expiry was changed between listing
+// and reading, without its value, has the new expiry to within a few seconds.
+//
+// W gets large writes, from one goroutine; it must return by itself when ctx ends. What it has received counts only if Items succeeds.
+// OnProgress is told the bytes of the file, and of how many: an estimate.
+//
+// ErrTemporary: the crawler was busy all the time, or the cache was flushed meanwhile. ErrLink: the server went away, or was started anew.
+func Items(ctx context.Context, src Source, w io.Writer, o Options) (*ItemsResult, error) {
+	return captureItems(ctx, src, w, o.withDefaults(), nil, nil)
 }
 
-// LoadResult describes items that were loaded and read back equal.
-type LoadResult struct {
-	*itemfile.Summary       // of the file
-	Loaded            int64 // items stored
-	Expired           int64 // items of the file whose time was up already
-	EngineVersion     string
-	Duration          time.Duration // all of it
-	Verifying         time.Duration // of it, reading back
+// captureItems is Items, with a tally and a clock of the server that the caller may know already.
+func captureItems(ctx context.Context, src Source, w io.Writer, o Options, tally *itemfile.Tally, clock *serverClock) (*ItemsResult, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	start := time.Now()
+	reader, err := dialItems(ctx, src, o.ProgressTimeout)
+	if err != nil {
+		return nil, explain(ctx, src, "connect", err)
+	}
+	defer reader.Close()
+	before, err := askState(reader)
+	if err != nil {
+		return nil, explain(ctx, src, "ask for the state", itemsError(err))
+	}
+	if clock == nil {
+		clock = &before.clock
+	}
+	out, err := itemfile.NewWriter(w, itemfile.Header{Created: start, Source: o.Name, Engine: before.version})
+	if err != nil {
+		return nil, explain(ctx, src, "begin the file", err)
+	}
+	out.Tally = tally
+	c := &itemCapture{
+		src: src, o: o, out: out, conn: reader, clock: *clock, expect: before.items, cancel: cancel,
+		asked: make(chan *getBatch, inFlight), free: make(chan *getBatch, inFlight+1), result: &ItemsResult{From: src.Address, Began: start},
+	}
+	if err := c.run(ctx); err != nil {
+		return nil, explain(ctx, src, "transfer", err)
+	}
+	after, err := askState(reader)
+	if err == nil {
+		err = before.compare(after)
+	}
+	if err != nil {
+		return nil, explain(ctx, src, "ask for the state", itemsError(err))
+	}
+	if c.result.Summary, err = out.Close(); err != nil {
+		return nil, explain(ctx, src, "transfer", fmt.Errorf("pass the items on: %w", err))
+	}
+	if ctx.Err() != nil {
+		return nil, explain(ctx, src, "transfer", ctx.Err())
+	}
+	c.report(true)
+	c.result.Ended = time.Now()
+	c.result.Duration = c.result.Ended.Sub(start)
+	return c.result, nil
+}
+
+// dialItems connects to a Memcached.
+func dialItems(ctx context.Context, src Source, timeout time.Duration) (*memcache.Conn, error) {
+	c, err := memcache.Dial(ctx, src.Address, serverName(src), timeout)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLink, err)
+	}
+	return c, nil
 }

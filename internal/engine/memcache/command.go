@@ -42,16 +42,16 @@ func AppendToken(dst, key []byte) (_ []byte, isBase64 bool, err error) {
 }
 
 // AppendGet appends the request for an item: its key, flags, remaining seconds, cas and value, without touching its place in the LRU, and no
-// reply if it is not there. End a batch with AppendEnd.
-func AppendGet(dst, key []byte) ([]byte, error) {
-	dst, isBase64, err := AppendToken(append(dst, "mg "...), key)
+// reply if it is not there. End a batch with AppendEnd. IsBase64 tells how the key was written.
+func AppendGet(dst, key []byte) (_ []byte, isBase64 bool, err error) {
+	dst, isBase64, err = AppendToken(append(dst, "mg "...), key)
 	if err != nil {
-		return dst, err
+		return dst, false, err
 	}
 	if isBase64 {
 		dst = append(dst, " b"...)
 	}
-	return append(dst, " k f t c v u q\r\n"...), nil
+	return append(dst, " k f t c v u q\r\n"...), isBase64, nil
 }
 
 // AppendEnd appends the request for MN, which ends a batch of quiet commands.
