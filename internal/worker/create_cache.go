@@ -127,7 +127,7 @@ func (w *Worker) found(ctx context.Context, r *job.Running, d *resource.Deployme
 	}
 	for _, n := range dead {
 		// With an append-only file an engine would not look at the data that it is to load.
-		if restoring {
+		if restoring && d.Engine != resource.Memcached {
 			if err := w.Engines.SetAOF(ctx, n.ID, false); err != nil {
 				return err
 			}
@@ -295,7 +295,7 @@ func (w *Worker) admit(ctx context.Context, d *resource.Deployment, n *resource.
 	if err != nil {
 		return err
 	}
-	if expected != nil {
+	if expected != nil && d.Engine != resource.Memcached { // whose items were read back
 		loaded, err := w.Engines.Loaded(ctx, n.ID)
 		if err != nil {
 			return err

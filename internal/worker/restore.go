@@ -8,6 +8,7 @@ import (
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/engine/supervisor"
 	"github.com/keyframe/keyframe/internal/failpoint"
+	"github.com/keyframe/keyframe/internal/itemfile"
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/internal/snapstore"
@@ -39,11 +40,16 @@ func (w *Worker) launch(ctx context.Context, r *job.Running, t resource.CreateCa
 	if err != nil || len(hungry) == 0 {
 		return before, err
 	}
-	to, err := w.receiverOf(d, primaries, binary)
-	if err != nil {
-		return nil, err
+	var keys map[string]int64
+	if d.Engine == resource.Memcached {
+		keys, err = w.loadItems(ctx, r, t, d)
+	} else {
+		var to *receiver
+		if to, err = w.receiverOf(d, primaries, binary); err != nil {
+			return nil, err
+		}
+		keys, err = w.feed(ctx, r, t, to, hungry)
 	}
-	keys, err := w.feed(ctx, r, t, to, hungry)
 	if errors.Is(err, supervisor.ErrNotRunning) {
 		return nil, job.Cancel(err) // the engine refused the data, and will do so again
 	}
@@ -111,7 +117,7 @@ func (w *Worker) unlock(ctx context.Context, snapshotID string) (*snapstore.Mani
 
 // hopeless marks errors that another attempt would meet again: damage, and keys that cannot be used.
 func hopeless(err error) error {
-	if errors.Is(err, snapstore.ErrCorrupt) || errors.Is(err, rdb.ErrCorrupt) || errors.Is(err, rdb.ErrCannotLower) || is(err, resource.InvalidKey) {
+	if errors.Is(err, snapstore.ErrCorrupt) || errors.Is(err, rdb.ErrCorrupt) || errors.Is(err, itemfile.ErrCorrupt) || errors.Is(err, rdb.ErrCannotLower) || is(err, resource.InvalidKey) {
 		return job.Cancel(err)
 	}
 	return err

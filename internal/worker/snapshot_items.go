@@ -40,13 +40,13 @@ func (w *Worker) storeItems(ctx context.Context, r *job.Running, s *resource.Sna
 	}
 	defer shard.Abort() // of what is not closed
 	got, err := capture.Items(ctx, engine, shard, capture.Options{
-		SpoolDir:   w.Spool,
+		Name: s.Source.Name, SpoolDir: w.Spool,
 		OnProgress: func(bytes, total int64) { r.Progress(ctx, copied{bytes, total}) }, //nolint:errcheck // a lost lease ends the context
 	})
 	if err != nil {
 		return nil, stored, err
 	}
-	failpoint.Hit("create-snapshot.cut")
+	failpoint.Hit("create-snapshot.items-read")
 	if stored, err = shard.Close(); err == nil && stored.PlainBytes != got.Bytes {
 		err = fmt.Errorf("shard %s: %d bytes were stored, and the file of items has %d", from.shard, stored.PlainBytes, got.Bytes)
 	}
