@@ -88,7 +88,7 @@ func (to *receiver) suits(sum *rdb.Summary, alone bool) error {
 	for t := firstOfFamily; t < len(sum.Types); t++ {
 		foreign = foreign || sum.Types[t] > 0 && sum.Family != own.Family
 	}
-	if lowest := rdb.MinVersion(sum); lowest > own.Writes || foreign {
+	if lowest := rdb.LowestVersion(sum); lowest > own.Writes || foreign {
 		return cannotRead(to.binary, sum.Version, fmt.Errorf("what it holds needs version %d of the family %s", lowest, sum.Family))
 	}
 	return nil
