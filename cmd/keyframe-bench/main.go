@@ -17,7 +17,7 @@ func main() {
 	megabytes := flag.Int64("megabytes", 850, "size of the data set as RDB")
 	runs := flag.Int("runs", 3, "runs of each measure")
 	dir := flag.String("dir", "", "where the data goes: the disk to measure")
-	only := flag.String("only", "", "basics, server, cuts, shards or pages; empty for all")
+	only := flag.String("only", "", "basics, server, cuts, shards, pages or memcached; empty for all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -31,6 +31,7 @@ func main() {
 		{"cuts", func() error { return bench.Cuts(ctx, os.Stdout, o) }},
 		{"shards", func() error { return bench.Shards(ctx, os.Stdout, o, *program) }},
 		{"pages", func() error { return bench.Pages(ctx, os.Stdout, o, *program) }},
+		{"memcached", func() error { return bench.Memcached(ctx, os.Stdout, o) }},
 	} {
 		if *only != "" && *only != part.name {
 			continue
