@@ -52,7 +52,7 @@ func streamOf(f *builder, form int) *builder {
 	return f.length(0)
 }
 
-func small(n int8) string { return string([]byte{stringInt8, byte(n)}) }
+func tiny(n int8) string { return string([]byte{stringInt8, byte(n)}) }
 
 // rewrites are values of every type that an older one can hold, with the record
 // that they become.
@@ -70,7 +70,7 @@ func rewrites() []struct {
 	}{
 		{"set", 10, func(f *builder) { f.key(typeSetListpack, "s").strings(blobOf("a", "12", "-70000", long)) },
 			func(f *builder) {
-				f.key(typeSet, "s").length(4).strings("a").raw(small(12)).bytes(stringInt32).le32(0xfffeee90).strings(long)
+				f.key(typeSet, "s").length(4).strings("a").raw(tiny(12)).bytes(stringInt32).le32(0xfffeee90).strings(long)
 			}},
 		{"set, compressed", 9, func(f *builder) {
 			f.key(typeSetListpack, "s").lzf(blobOf("a", "007", "300", "2147483648", strings.Repeat("x", 99)))
@@ -82,7 +82,7 @@ func rewrites() []struct {
 		{"stream, 3 to 1", 9, func(f *builder) { streamOf(f.key(typeStream3, "x"), 3) }, func(f *builder) { streamOf(f.key(typeStream1, "x"), 1) }},
 		{"stream, 2 to 1", 9, func(f *builder) { streamOf(f.key(typeStream2, "x"), 2) }, func(f *builder) { streamOf(f.key(typeStream1, "x"), 1) }},
 		{"hash", 9, func(f *builder) { f.key(typeHashListpack, "h").strings(blobOf("f", "1", "g", "w")) },
-			func(f *builder) { f.key(typeHash, "h").length(2).strings("f").raw(small(1)).strings("g", "w") }},
+			func(f *builder) { f.key(typeHash, "h").length(2).strings("f").raw(tiny(1)).strings("g", "w") }},
 		{"sorted set", 9, func(f *builder) { f.key(typeZsetListpack, "z").strings(blobOf("a", "-inf", "b", "2", "c", "2.5")) },
 			func(f *builder) {
 				f.key(typeZset2, "z").length(3)
