@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +16,7 @@ import (
 
 // foundKey is a line of keys with --output json.
 type foundKey struct {
-	Key       string    // if it is UTF-8
-	KeyBase64 []byte    `json:",omitempty"` // if it is not, instead
+	Key       jsonText
 	DB        uint64    `json:",omitempty"`
 	Slot      int       // of a cluster
 	Type      string    // as the command TYPE says it
@@ -29,7 +27,7 @@ type foundKey struct {
 }
 
 const keysLong = `List the keys, in the order in which they are stored. With --output json, one JSON object a line; a key that is not UTF-8 is
-KeyBase64 there. In the table, bytes that cannot be printed are written as \n, \r, \t or \xHH, and a backslash as two.
+{"Base64": "…"} there. In the table, bytes that cannot be printed are written as \n, \r, \t or \xHH, and a backslash as two.
 
 The size is that of the key with its value in the file, which is less than an engine needs for it.`
 
@@ -110,13 +108,7 @@ func (s *session) listKeys(ctx context.Context, r *records, filter *keyFilter, l
 }
 
 func describeKey(r *rdb.Record) foundKey {
-	k := foundKey{DB: r.DB, Slot: r.Slot, Type: kindOf(r.Type).String(), Encoding: encodingOf(r.Type), Size: r.Size, Elements: r.Elements, ExpiresAt: expiry(r.ExpireAt)}
-	if utf8.Valid(r.Key) {
-		k.Key = string(r.Key)
-	} else {
-		k.KeyBase64 = r.Key
-	}
-	return k
+	return foundKey{Key: r.Key, DB: r.DB, Slot: r.Slot, Type: kindOf(r.Type).String(), Encoding: encodingOf(r.Type), Size: r.Size, Elements: r.Elements, ExpiresAt: expiry(r.ExpireAt)}
 }
 
 // keyLine is a line of the table. Its key comes last, as it alone has no bounded width: so no line waits for others.

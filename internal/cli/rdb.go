@@ -4,7 +4,12 @@ import "github.com/spf13/cobra"
 
 func (s *session) rdb() *cobra.Command {
 	cmd := &cobra.Command{Use: "rdb", Short: "Look inside RDB files, check, split and convert them"}
-	keys := &cobra.Command{Use: "keys FILE...", Args: cobra.MinimumNArgs(1)}
-	cmd.AddCommand(s.rdbCheck(), s.keysCommand(keys, together(s.fileOpener())), s.rdbSplit(), s.rdbConvert())
+	files := together(s.fileOpener())
+	cmd.AddCommand(s.rdbCheck(),
+		s.keysCommand(&cobra.Command{Use: "keys FILE...", Args: cobra.MinimumNArgs(1)}, files),
+		s.getCommand(&cobra.Command{Use: "get FILE... KEY", Args: cobra.MinimumNArgs(2)}, files),
+		s.diffCommand(&cobra.Command{Use: "diff A B", Short: "Compare the keys of RDB files",
+			Long: diffLong + "\n\nA side is a file, several joined by commas, or a directory, which stands for its *.rdb files."}, s.fileOpener()),
+		s.rdbSplit(), s.rdbConvert())
 	return cmd
 }

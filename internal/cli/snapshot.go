@@ -19,8 +19,13 @@ import (
 func (s *session) snapshot() *cobra.Command {
 	cmd := &cobra.Command{Use: "snapshot", Short: "Look at snapshots and verify them"}
 	cmd.AddCommand(s.snapshotList(), s.snapshotShow(), s.snapshotVerify())
-	keys := &cobra.Command{Use: "keys NAME|ARN", Args: cobra.ExactArgs(1)}
-	cmd.AddCommand(s.keysCommand(keys, s.snapshotOpener(keys)))
+	look := func(use string, args int, add func(*cobra.Command, opener) *cobra.Command) {
+		sub := &cobra.Command{Use: use, Args: cobra.ExactArgs(args)}
+		cmd.AddCommand(add(sub, s.snapshotOpener(sub)))
+	}
+	look("keys NAME|ARN", 1, s.keysCommand)
+	look("get NAME|ARN KEY", 2, s.getCommand)
+	look("diff NAME|ARN NAME|ARN", 2, s.diffCommand)
 	return cmd
 }
 

@@ -181,9 +181,9 @@ func TestCompareAgreesWithBruteForce(t *testing.T) {
 			t.Fatalf("grew by %d: %+v", report.Growth(), report)
 		}
 		var sum Changes
-		sum.merge(report.Rest)
+		sum.Merge(report.Rest)
 		for _, p := range report.Prefixes {
-			sum.merge(p.Changes)
+			sum.Merge(p.Changes)
 		}
 		if sum != report.Changes {
 			t.Fatalf("prefixes add up to %+v, all is %+v", sum, report.Changes)

@@ -104,7 +104,8 @@ func (c *Changes) count(ch Change) {
 	}
 }
 
-func (c *Changes) merge(o Changes) {
+// Merge adds the counts of o.
+func (c *Changes) Merge(o Changes) {
 	c.Added.merge(o.Added)
 	c.Removed.merge(o.Removed)
 	c.Changed.merge(o.Changed)
@@ -222,12 +223,12 @@ func bigger(x, y Change) int {
 }
 
 func (r *Report) merge(o *Report) {
-	r.Changes.merge(o.Changes)
-	r.Rest.merge(o.Rest)
+	r.Changes.Merge(o.Changes)
+	r.Rest.Merge(o.Rest)
 	r.DuplicatesA += o.DuplicatesA
 	r.DuplicatesB += o.DuplicatesB
 	for prefix, c := range o.prefixes {
-		r.prefix(prefix).merge(*c)
+		r.prefix(prefix).Merge(*c)
 	}
 	r.Biggest = append(r.Biggest, o.Biggest...)
 	r.trim()
@@ -241,7 +242,7 @@ func (r *Report) finish() {
 		if c.Different() {
 			r.Prefixes = append(r.Prefixes, Prefix{prefix, *c})
 		} else {
-			r.Rest.merge(*c)
+			r.Rest.Merge(*c)
 		}
 	}
 	slices.SortFunc(r.Prefixes, func(x, y Prefix) int {
