@@ -47,7 +47,7 @@ type Stream struct {
 type StreamState struct {
 	Length       uint64   // entries; a Writer counts them itself
 	LastID       StreamID // greatest ID ever given
-	FirstID      StreamID // of the first entry; a Writer finds it itself
+	FirstID      StreamID // of the first entry, in streams of the first form only if it was read; a Writer finds it itself
 	MaxDeletedID StreamID // greatest ID of an entry that was deleted
 	EntriesAdded uint64   // ever; like Length in streams of the first form, which do not tell
 	Groups       []Group
@@ -246,14 +246,14 @@ func (h *hoard) judge(err error) error {
 	return err
 }
 
-// scoreText is the decimal text of a score as sorted sets hold it in packed
-// blobs.
-func scoreText(dst []byte, score float64) []byte {
+// appendScore appends the decimal text of a score as sorted sets hold it in
+// packed blobs.
+func appendScore(dst []byte, score float64) []byte {
 	switch {
 	case math.IsInf(score, 1):
 		return append(dst, "inf"...)
 	case math.IsInf(score, -1):
 		return append(dst, "-inf"...)
 	}
-	return strconv.AppendFloat(dst, score, 'g', 17, 64)
+	return strconv.AppendFloat(dst, score, 'g', -1, 64)
 }

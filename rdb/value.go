@@ -49,10 +49,11 @@ type Value struct {
 	kind    Kind
 	typ     byte
 	stage   valueStage
-	left    uint64 // items, bytes of a string, or nodes of a stream, not begun yet
-	minimum int64  // earliest expiry, of hashes that count from it
-	start   int64  // offset of its first byte
-	err     error  // that ended the file
+	left    uint64   // items, bytes of a string, or nodes of a stream, not begun yet
+	minimum int64    // earliest expiry, of hashes that count from it
+	start   int64    // offset of its first byte
+	firstID StreamID // of the entries that were read
+	err     error    // that ended the file
 	texts   scratch
 	fields  []Pair
 }

@@ -13,7 +13,7 @@ func (v *Value) readState(h *hoard) (*StreamState, error) {
 		v.s.elements = int64(st.Length)
 	}
 	st.LastID = r.id()
-	st.EntriesAdded = st.Length
+	st.FirstID, st.EntriesAdded = v.firstID, st.Length
 	if form >= 2 {
 		st.FirstID, st.MaxDeletedID, st.EntriesAdded = r.id(), r.id(), r.length()
 	}

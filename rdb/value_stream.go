@@ -47,6 +47,12 @@ func (v *Value) walkEntries(yield func(StreamEntry) bool) error {
 	if err := v.beginStream(); err != nil {
 		return err
 	}
+	note := func(e StreamEntry) bool {
+		if v.firstID == (StreamID{}) {
+			v.firstID = e.ID
+		}
+		return yield(e)
+	}
 	for v.left > 0 {
 		at := v.s.offset()
 		name, nameErr := v.readString(&v.texts.first, true)
@@ -65,7 +71,7 @@ func (v *Value) walkEntries(yield func(StreamEntry) bool) error {
 			return err
 		}
 		node := streamNode{first: streamIDAt(name), walk: packed.Listpack(b.p).Walk(), fields: v.fields[:0], numbers: v.texts.second[:0]}
-		err = node.entries(yield)
+		err = node.entries(note)
 		v.fields, v.texts.second = node.fields, node.numbers
 		if err != nil {
 			return v.broken(b, err)
