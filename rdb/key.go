@@ -56,6 +56,14 @@ func (s *Scanner) readKey() error {
 		s.key, s.packed = nil, nil
 	}
 	s.key = s.key[:0]
+	if s.end-s.pos >= maxLengthHead {
+		n, size := lengthAt(s.buf[s.pos:s.end])
+		if from := s.pos + size; size > 0 && n <= uint64(s.end-from) {
+			s.pos = from + int(n)
+			s.key = append(s.key, s.buf[from:s.pos]...)
+			return nil
+		}
+	}
 	start := s.offset()
 	head, err := s.readKeyHead()
 	if err != nil {

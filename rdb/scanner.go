@@ -20,6 +20,9 @@ type Options struct {
 	// Keys asks for the keys and cluster slots of records.
 	Keys bool
 
+	// NoSlots spares the slots that Keys asks for and nothing else needs.
+	NoSlots bool
+
 	// Slots, if not nil, are the only cluster slots that a record may belong to: a
 	// SlotError ends the scan at the first other one. Keys are hashed for it, but
 	// not kept, which is cheaper than Keys.
@@ -66,6 +69,7 @@ type Scanner struct {
 	src      io.Reader
 	tee      io.Writer
 	keys     bool
+	noSlots  bool
 	slots    *SlotSet
 	onRecord func(*Record) error
 	onValue  func(*Record, *Value) error
@@ -121,7 +125,7 @@ func NewScanner(r io.Reader, o Options) *Scanner {
 func newScanner(r io.Reader, o Options, window int) *Scanner {
 	return &Scanner{
 		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord, onValue: o.OnValue,
-		buf: make([]byte, window), slot: -1,
+		noSlots: o.NoSlots && o.Slots == nil && o.Split == nil, buf: make([]byte, window), slot: -1,
 		sum: &Summary{Databases: make(map[uint64]int64)},
 	}
 }
@@ -298,7 +302,9 @@ func (s *Scanner) readRecord(start int64) error {
 	switch {
 	case s.keys:
 		err = s.readKey()
-		s.slot = KeySlot(s.key)
+		if !s.noSlots {
+			s.slot = KeySlot(s.key)
+		}
 	case s.slots != nil || s.feed != nil:
 		err = s.readSlot()
 	default:

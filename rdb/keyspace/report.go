@@ -94,7 +94,7 @@ type Key struct {
 	Bytes     int64     `json:"bytes"`
 	Elements  int64     `json:"elements"` // -1 if not known
 	Database  uint64    `json:"database"`
-	Slot      int       `json:"slot"`
+	Slot      int       `json:"slot"` // -1 if slots were not counted
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 

@@ -29,7 +29,7 @@ func Collect(r io.Reader, o Options) (*Collector, *rdb.Summary, error) {
 		c = NewCollector(o)
 	}
 	if runtime.GOMAXPROCS(0) == 1 {
-		s = rdb.NewScanner(r, rdb.Options{Keys: true, OnRecord: func(rec *rdb.Record) error {
+		s = rdb.NewScanner(r, rdb.Options{Keys: true, NoSlots: !o.Slots, OnRecord: func(rec *rdb.Record) error {
 			if c == nil {
 				begin()
 			}
@@ -42,7 +42,7 @@ func Collect(r io.Reader, o Options) (*Collector, *rdb.Summary, error) {
 		return c, sum, err
 	}
 	w := newBatches()
-	s = rdb.NewScanner(r, rdb.Options{Keys: true, OnRecord: func(rec *rdb.Record) error {
+	s = rdb.NewScanner(r, rdb.Options{Keys: true, NoSlots: !o.Slots, OnRecord: func(rec *rdb.Record) error {
 		if c == nil {
 			begin()
 			go w.count(c)
