@@ -7,7 +7,7 @@ import (
 	"github.com/keyframe/keyframe/internal/blob"
 )
 
-// Present looks for every part that a manifest names, without reading any. A part that is missing, or not as long as it was,
+// Present looks for every part that a manifest names, and for the report, without reading any. One that is missing, or not as long as it was,
 // is ErrCorrupt.
 func (s *Store) Present(ctx context.Context, m *Manifest) error {
 	for i := range m.Shards {
@@ -26,6 +26,21 @@ func (s *Store) Present(ctx context.Context, m *Manifest) error {
 				return bad
 			}
 		}
+	}
+	if m.Report == nil {
+		return nil
+	}
+	bad := &CorruptError{Snapshot: m.SnapshotID, Capture: m.CaptureID}
+	info, err := s.bucket.Stat(ctx, ReportKey(m.CaptureID))
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		bad.Reason, bad.Cause = "report: missing", err
+		return bad
+	case err != nil:
+		return err
+	case info.Size != m.Report.StoredBytes:
+		bad.Reason = "report: its length is not what was stored"
+		return bad
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func (s *Store) Copy(ctx context.Context, src *Manifest, newSnapshotID string, m
 		mutate(&m)
 	}
 	m.SnapshotID, m.CopiedFrom = newSnapshotID, src.SnapshotID
-	m.CaptureID, m.Shards, m.Stream, m.RDBVersion = src.CaptureID, src.Shards, src.Stream, src.RDBVersion
+	m.CaptureID, m.Shards, m.Report, m.Stream, m.RDBVersion = src.CaptureID, src.Shards, src.Report, src.Stream, src.RDBVersion
 	m.Key = WrappedKey{ARN: targetKeyARN, Default: m.Key.Default}
 	m.body, m.mac = nil, nil
 	if err := s.WriteManifest(ctx, &m, key); err != nil {

@@ -19,9 +19,10 @@ const dataKeySize = 32
 const (
 	purposeParts    = "keyframe/1 part"
 	purposeManifest = "keyframe/1 manifest"
+	purposeReport   = "keyframe/1 report"
 )
 
-// DataKey is the secret that seals one capture's parts and authenticates the manifests over it. It never prints. The
+// DataKey is the secret that seals one capture's parts and report and authenticates the manifests over it. It never prints. The
 // zero value is no key.
 type DataKey struct{ bytes *[dataKeySize]byte } // behind a pointer: fmt walks into fields of others without asking String
 

@@ -51,8 +51,9 @@ type Manifest struct {
 	Source resource.Cache `json:"source"` // the cache as it was; a reader ignores members that it does not know
 	Tags   []resource.Tag `json:"tags,omitempty"`
 
-	Key    WrappedKey `json:"key"`
-	Shards []Shard    `json:"shards"`
+	Key    WrappedKey    `json:"key"`
+	Shards []Shard       `json:"shards"`
+	Report *SealedReport `json:"report,omitempty"` // what the keys are and take; format 3
 
 	body, mac []byte // as read
 }
@@ -155,7 +156,7 @@ func (m *Manifest) Shard(name string) *Shard {
 
 // format is the oldest version that has all members of the manifest.
 func (m *Manifest) format() int {
-	if slices.ContainsFunc(m.Shards, func(s Shard) bool { return s.Items != nil }) {
+	if m.Report != nil || slices.ContainsFunc(m.Shards, func(s Shard) bool { return s.Items != nil }) {
 		return 3
 	}
 	if m.Cut != nil || slices.ContainsFunc(m.Shards, func(s Shard) bool { return s.Node != "" || !s.CutAt.IsZero() }) {
@@ -193,6 +194,11 @@ func (m *Manifest) check() error {
 		}
 		if (s.Items != nil) != (m.Stream == Memcached) {
 			return fmt.Errorf("shard %q: items belong to the stream memcached, and this one is %s", s.Name, m.Stream)
+		}
+	}
+	if m.Report != nil {
+		if err := m.Report.check(m.Shards); err != nil {
+			return err
 		}
 	}
 	return m.checkSlots()

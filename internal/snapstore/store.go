@@ -2,6 +2,7 @@
 // docs/snapshot-format.md is the format's specification.
 //
 //	captures/<capture>/<shard>/<part>    the bytes of one capture
+//	captures/<capture>/report            what its keys are and take
 //	snapshots/<snapshot>/manifest.json   a snapshot; it names its capture
 //
 // A snapshot exists when its manifest does. Several snapshots (copies) may name one capture.

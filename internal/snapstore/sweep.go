@@ -19,7 +19,7 @@ func (s *Store) DeleteManifest(ctx context.Context, snapshot string) error {
 	return s.bucket.Delete(ctx, ManifestKey(snapshot))
 }
 
-// DeleteCapture removes all parts of a capture. The caller knows that no manifest names it and no job writes it.
+// DeleteCapture removes all parts of a capture, and its report. The caller knows that no manifest names it and no job writes it.
 func (s *Store) DeleteCapture(ctx context.Context, capture string) error {
 	if err := checkID("capture", capture); err != nil {
 		return err

@@ -90,6 +90,13 @@ func (s *Store) Verify(ctx context.Context, snapshot string, progress func(done,
 			return nil
 		})
 	}
+	if m.Report != nil {
+		if _, err := s.ReadReport(ctx, m, key); err != nil {
+			mu.Lock()
+			errs = append(errs, err)
+			mu.Unlock()
+		}
+	}
 	g.Wait() //nolint:errcheck // the errors are in errs: one shard's damage does not hide another's
 	report.Took = time.Since(start)
 	return report, errors.Join(errs...)

@@ -23,6 +23,8 @@ type Capture struct {
 	ctx  context.Context
 	id   string
 	aead *subtle.AESGCMHKDF
+
+	reports *subtle.AESGCMHKDF
 }
 
 // NewCapture begins a capture. Its id must be fresh: parts are never overwritten. Cancelling ctx fails all its writers.
@@ -34,7 +36,11 @@ func (s *Store) NewCapture(ctx context.Context, id string, key DataKey) (*Captur
 	if err != nil {
 		return nil, err
 	}
-	return &Capture{s: s, ctx: ctx, id: id, aead: aead}, nil
+	reports, err := key.reportSealer()
+	if err != nil {
+		return nil, err
+	}
+	return &Capture{s: s, ctx: ctx, id: id, aead: aead, reports: reports}, nil
 }
 
 // ShardBytes describes a shard's stream as it was stored.
@@ -89,7 +95,7 @@ type commit struct {
 
 // Shard begins the stream of a shard. Each name may be used once per capture.
 func (c *Capture) Shard(name string) (*ShardWriter, error) {
-	if !shardPattern.MatchString(name) {
+	if !shardPattern.MatchString(name) || name == reportName {
 		return nil, fmt.Errorf("shard name %q is not one", name)
 	}
 	w := &ShardWriter{c: c, name: name, free: make(chan *block, writeBlocks), work: make(chan *block, writeBlocks),
