@@ -23,6 +23,7 @@ const (
 	MaxValue = 1 << 30
 
 	maxSource, maxEngine = 255, 64
+	maxExpiry            = 1 << 40
 
 	endSize = 4*8 + 16 + 8 // of the end record, without tag and checksum
 )

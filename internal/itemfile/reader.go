@@ -66,7 +66,7 @@ func (r *Reader) header() error {
 		return r.corruptAt(int64(len(magic)-1), "version %q is not known: %q is", v, magic[len(magic)-1])
 	}
 	created := binary.LittleEndian.Uint64(r.take(8))
-	if created > 1<<40 {
+	if created > maxExpiry {
 		return r.corruptAt(int64(len(magic)), "it claims to be of second %d", created)
 	}
 	r.sum.Created = time.Unix(int64(created), 0).UTC()
@@ -122,7 +122,7 @@ func (r *Reader) next() error {
 
 // readItem reads a record behind its tag. From the flags to the end of the value it stays in one piece.
 func (r *Reader) readItem() error {
-	expire, width, err := r.uvarintAt(0, 1<<40)
+	expire, width, err := r.uvarintAt(0, maxExpiry)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/keyframe/keyframe/rdb/crc64"
 )
@@ -31,10 +32,11 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	if len(h.Source) > maxSource || len(h.Engine) > maxEngine {
 		return nil, fmt.Errorf("itemfile: source and engine may have %d and %d bytes", maxSource, maxEngine)
 	}
-	if h.Created.Unix() < 0 {
-		return nil, errors.New("itemfile: a file cannot be older than 1970")
+	if h.Created.Unix() < 0 || h.Created.Unix() > maxExpiry {
+		return nil, errors.New("itemfile: the time of creation is before 1970 or far away")
 	}
 	fw := &Writer{w: w, buf: make([]byte, 0, chunk+chunk/8)}
+	h.Created = time.Unix(h.Created.Unix(), 0).UTC()
 	fw.sum.Header = h
 	b := append(fw.buf, magic...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.Created.Unix()))
@@ -54,8 +56,8 @@ func (w *Writer) Write(it *Item) error {
 		return fmt.Errorf("itemfile: a key of %d bytes: 1 to %d are possible", len(it.Key), MaxKey)
 	case len(it.Value) > MaxValue:
 		return fmt.Errorf("itemfile: a value of %d bytes: %d are possible", len(it.Value), MaxValue)
-	case it.ExpireAt < 0:
-		return fmt.Errorf("itemfile: expiry %d is before 1970", it.ExpireAt)
+	case it.ExpireAt < 0 || it.ExpireAt > maxExpiry:
+		return fmt.Errorf("itemfile: expiry %d is no Unix time: 0 to %d are possible", it.ExpireAt, int64(maxExpiry))
 	}
 	b := append(w.buf, tagItem)
 	b = binary.AppendUvarint(b, uint64(it.ExpireAt))
