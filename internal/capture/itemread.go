@@ -91,7 +91,7 @@ func (c *itemCapture) read() error {
 			if !ok {
 				break
 			}
-			for next < len(b.entries) && !bytes.Equal(b.token(&b.entries[next]), v.Token) {
+			for next < len(b.entries) && !b.asks(&b.entries[next], &v) {
 				c.missed(&b.entries[next])
 				next++
 			}
@@ -113,6 +113,24 @@ func (c *itemCapture) read() error {
 	return nil
 }
 
+// asks tells whether a reply is the one to an entry. A server writes a key as it was stored, by base64 or not, whatever it was asked by.
+func (b *getBatch) asks(e *getEntry, v *memcache.Value) bool {
+	token := b.token(e)
+	if e.base64 == v.Base64 {
+		return bytes.Equal(token, v.Token)
+	}
+	plain, coded := token, v.Token
+	if e.base64 {
+		plain, coded = coded, plain
+	}
+	var buf [memcache.MaxKey + 2]byte
+	if base64.StdEncoding.DecodedLen(len(coded)) > len(buf) {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(buf[:], coded)
+	return err == nil && bytes.Equal(buf[:n], plain)
+}
+
 // missed counts an item that is not there any more.
 func (c *itemCapture) missed(e *getEntry) {
 	if e.expire > 0 && e.expire <= c.clock.now()+1 {
@@ -127,7 +145,7 @@ func (c *itemCapture) write(b *getBatch, e *getEntry, v *memcache.Value) error {
 		c.result.Changed++
 	}
 	it := itemfile.Item{Key: v.Token, Flags: v.Flags, ExpireAt: c.expiry(b, e, v), Value: v.Data}
-	if e.base64 {
+	if v.Base64 {
 		key, err := base64.StdEncoding.AppendDecode(c.key[:0], v.Token)
 		if err != nil {
 			return fmt.Errorf("%w: it answered with the key %.300q", ErrProtocol, v.Token)
