@@ -17,9 +17,13 @@ func (s *Scanner) skipKey() error {
 			return nil
 		}
 	}
+	start := s.offset()
 	head, err := s.readKeyHead()
 	if err != nil {
 		return err
+	}
+	if s.deep != nil && head.form == stringLZF {
+		return s.verifyLZF(head, start)
 	}
 	return s.skip(head.stored)
 }

@@ -87,6 +87,9 @@ func (s *Scanner) skipOpcode(start int64) error {
 		if s.feed != nil {
 			return s.placeLibrary()
 		}
+		if s.deep != nil {
+			return s.verifyLibrary()
+		}
 		return s.skipString()
 	case opModuleAux:
 		if s.feed != nil {

@@ -31,6 +31,11 @@ type Options struct {
 	// Split, if not nil, receives the records.
 	Split *Splitter
 
+	// Deep verifies every value, not only its lengths: LZF, packed blobs, streams,
+	// scores, and that the members of a collection differ. See the package comment.
+	// Values that OnValue reads are checked only as far as reading does.
+	Deep bool
+
 	// OnRecord is called after each record was walked. Its error ends the scan and
 	// is returned as it is.
 	OnRecord func(*Record) error
@@ -106,6 +111,7 @@ type Scanner struct {
 	tap               io.Writer // receives what is consumed from the window,
 	tapped            int       // but for what is before
 	tapErr            error
+	deep              *deep // to verify values; nil if nobody asked
 	key, packed       []byte
 	fresh             []byte // of a value that is being rewritten
 	ziplist           packed.ZiplistBuilder
@@ -126,7 +132,8 @@ func newScanner(r io.Reader, o Options, window int) *Scanner {
 	return &Scanner{
 		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord, onValue: o.OnValue,
 		noSlots: o.NoSlots && o.Slots == nil && o.Split == nil, buf: make([]byte, window), slot: -1,
-		sum: &Summary{Databases: make(map[uint64]int64)},
+		sum:  &Summary{Databases: make(map[uint64]int64)},
+		deep: newDeep(o.Deep),
 	}
 }
 
@@ -329,7 +336,7 @@ func (s *Scanner) readRecord(start int64) error {
 	case s.onValue != nil:
 		err = s.offer(start)
 	default:
-		err = s.skipValue()
+		err = s.passValue()
 	}
 	if err != nil {
 		return err

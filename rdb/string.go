@@ -62,9 +62,13 @@ func (s *Scanner) readStringHead() (stringHead, error) {
 
 // skipString consumes one string.
 func (s *Scanner) skipString() error {
+	start := s.offset()
 	head, err := s.readStringHead()
 	if err != nil {
 		return err
+	}
+	if s.deep != nil && head.form == stringLZF {
+		return s.verifyLZF(head, start)
 	}
 	return s.skip(head.stored)
 }
@@ -109,6 +113,10 @@ func (s *Scanner) skipVisibleStrings(n uint64, pad int) uint64 {
 				return n
 			}
 			size = 1 + k + m + int(stored)
+			if s.deep != nil && (size > len(buf)-pos || lzf.Check(buf[pos+1+k+m:pos+size], int(length)) != nil) {
+				s.pos = pos
+				return n // to skipString, which tells what is wrong
+			}
 		case b >= stringInt8 && b < stringLZF:
 			size = 1 + 1<<(b&3)
 		default:
@@ -162,6 +170,11 @@ func (s *Scanner) readPrefix(scratch []byte, limit int) ([]byte, error) {
 	case stringLZF:
 		// Text never takes more LZF than a thirty-second part above its own length.
 		start := s.offset()
+		if s.deep != nil {
+			first := &beginning{p: scratch, limit: limit}
+			err := s.passLong(first, head, start)
+			return first.p, err
+		}
 		take := min(head.stored, 2*uint64(limit))
 		packed, err := s.appendBytes(nil, take)
 		if err != nil {

@@ -29,6 +29,7 @@ type Summary struct {
 	Databases map[uint64]int64 // keys of each database that has any
 	Types     [256]int64       // keys by type byte; see TypeName
 	Functions int              // function libraries
+	EmptyKeys int64            // collections without elements, which engines leave out when they load; counted only by Options.Deep
 	Modules   []string         // names of the modules whose data is in the file, sorted
 
 	SlotInfos   int64 // per-slot size hints (opcode 244)

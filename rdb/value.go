@@ -170,7 +170,7 @@ func (v *Value) finish() error {
 	case v.err != nil:
 		return v.err
 	case v.stage == valueFresh:
-		return v.s.skipValue()
+		return v.s.passValue()
 	case v.stage == valueDone:
 		return nil
 	}
