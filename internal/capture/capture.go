@@ -15,6 +15,7 @@ import (
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/rdb"
+	"github.com/keyframe/keyframe/rdb/keyspace"
 )
 
 // Source is an engine to capture: a primary, or a replica that is in step with one.
@@ -40,6 +41,8 @@ type Options struct {
 	SpoolDir string        // directory of the spool file [the system's temporary directory]
 	SpoolMax int64         // bytes in the spool file, 0 is no limit; negative never spools: a slow writer slows the engine down
 	Patience time.Duration // how long the engine may be kept waiting for the writer, in all, before the spool takes over [5 s]
+
+	Count bool // what is in the key space: Result.Keys
 
 	// Of captures of several shards:
 	Pause    time.Duration // how long writes may be held; the engines lift the pause by then whatever happens [2 s]
@@ -106,11 +109,12 @@ type Result struct {
 
 	Framing       Framing
 	Summary       *rdb.Summary
-	EngineVersion string        // from INFO, else from the RDB
-	ForkMicros    int64         // what the fork cost the engine, in microseconds; 0 if it would not say
-	Duration      time.Duration // from connecting to the writer's last byte
-	Transfer      time.Duration // from connecting to the last byte received; the engine was rid of us then
-	Spooled       int64         // bytes that went through the spool because the writer was slower than the engine
+	Keys          *keyspace.Collector // that has met all records, by slot too if the target has slots; nil unless Options.Count
+	EngineVersion string              // from INFO, else from the RDB
+	ForkMicros    int64               // what the fork cost the engine, in microseconds; 0 if it would not say
+	Duration      time.Duration       // from connecting to the writer's last byte
+	Transfer      time.Duration       // from connecting to the last byte received; the engine was rid of us then
+	Spooled       int64               // bytes that went through the spool because the writer was slower than the engine
 }
 
 // Target is a shard to capture and where its RDB goes.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/keyframe/keyframe/rdb"
+	"github.com/keyframe/keyframe/rdb/keyspace"
 )
 
 // feed is one engine's data on its way to us.
@@ -92,7 +93,10 @@ func (f *feed) transfer(ctx context.Context, w io.Writer, slots *rdb.SlotSet, o 
 
 	f.body.onProgress = o.OnProgress
 	var err error
-	r.Summary, err = receive(f.body, q, slots)
+	if o.Count {
+		r.Keys = keyspace.NewCollector(keyspace.Options{At: f.cut.at, Slots: slots != nil})
+	}
+	r.Summary, err = receive(f.body, q, slots, r.Keys)
 	f.link.close()
 	r.Transfer = time.Since(f.start)
 	if err == nil {
@@ -121,9 +125,13 @@ func (f *feed) transfer(ctx context.Context, w io.Writer, slots *rdb.SlotSet, o 
 	return r, nil
 }
 
-// receive reads the whole transfer and checks that the RDB ends where the transfer does.
-func receive(b *body, tee io.Writer, slots *rdb.SlotSet) (*rdb.Summary, error) {
-	s := rdb.NewScanner(b, rdb.Options{Tee: tee, Slots: slots})
+// receive reads the whole transfer and checks that the RDB ends where the transfer does. Keys, if not nil, counts the records.
+func receive(b *body, tee io.Writer, slots *rdb.SlotSet, keys *keyspace.Collector) (*rdb.Summary, error) {
+	o := rdb.Options{Tee: tee, Slots: slots}
+	if keys != nil {
+		o.Keys, o.NoSlots, o.OnRecord = true, true, keys.Add
+	}
+	s := rdb.NewScanner(b, o)
 	sum, err := s.Scan()
 	if b.err != nil && b.err != io.EOF {
 		return nil, b.err // the link, not the bytes

@@ -14,6 +14,8 @@ import (
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/internal/snapstore"
+	"github.com/keyframe/keyframe/rdb"
+	"github.com/keyframe/keyframe/rdb/keyspace"
 )
 
 // captured is the checkpoint of a capture: the parts of this capture are ours to remove if the run does not end well.
@@ -91,10 +93,24 @@ func (w *Worker) captureDumps(ctx context.Context, r *job.Running, s *resource.S
 		}
 		m.Shards = append(m.Shards, shard)
 	}
+	if m.Report, err = parts.WriteReport(report(cut)); err != nil {
+		return err
+	}
 	if w.OnCut != nil && len(from) > 1 {
 		w.OnCut(cut)
 	}
 	return nil
+}
+
+// report says what was counted in all shards together.
+func report(cut *capture.Cut) *keyspace.Report {
+	all := cut.Shards[0].Keys
+	sums := []*rdb.Summary{cut.Shards[0].Summary}
+	for _, shard := range cut.Shards[1:] {
+		all.Merge(shard.Keys)
+		sums = append(sums, shard.Summary)
+	}
+	return all.Report(sums...)
 }
 
 // store cuts the engines and makes their parts durable.
@@ -119,7 +135,7 @@ func (w *Worker) store(ctx context.Context, r *job.Running, s *resource.Snapshot
 		writers, targets = append(writers, shard), append(targets, t)
 	}
 	cut, err := capture.Capture(ctx, targets, capture.Options{
-		SpoolDir:   w.Spool,
+		SpoolDir: w.Spool, Count: true,
 		OnProgress: func(bytes, total int64) { r.Progress(ctx, copied{bytes, total}) }, //nolint:errcheck // a lost lease ends the context
 	})
 	if err != nil {

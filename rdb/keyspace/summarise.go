@@ -11,7 +11,7 @@ import (
 // Report says what was counted. The summaries are those of the files, in any order.
 // The Collector may go on counting.
 func (c *Collector) Report(files ...*rdb.Summary) *Report {
-	r := &Report{Format: reportFormat, At: c.o.At.UTC(), Files: c.files}
+	r := &Report{Format: reportFormat, At: moment(c.at), Files: c.files}
 	modules := map[string]bool{}
 	for _, f := range files {
 		if r.RDBFamily == "" {
