@@ -29,7 +29,7 @@ const listPatience = 100 * time.Millisecond
 // Items captures the items of a Memcached cache and writes them to w as an itemfile. The crawler lists the keys over one connection, and they
 // are read in batches over another, without touching the LRU. So the items do not show one instant: what is stored, changed or deleted
 // while that goes on is in the file or not, and each item is as it was when it was read. An item whose expiry was changed between listing
-// and reading, without its value, has the new expiry to within a few seconds.
+// and reading has the new one to within five seconds; all others have theirs exactly.
 //
 // W gets large writes, from one goroutine; it must return by itself when ctx ends. What it has received counts only if Items succeeds.
 // OnProgress is told the bytes of the file, and of how many: an estimate.

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -154,5 +153,3 @@ func TestItemsThereAndBack(t *testing.T) {
 		})
 	}
 }
-
-var _ = context.Background
