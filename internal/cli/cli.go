@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ func Main(version string, args []string, stdin io.Reader, stdout, stderr io.Writ
 	case err == nil:
 		return 0
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "keyframe: interrupted")
+		fmt.Fprintf(stderr, "keyframe: %s\n", visible(strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted"), true))
 		return 130
 	case errors.As(err, &exit):
 		if exit.error != nil {

@@ -26,6 +26,7 @@ func (s *session) snapshot() *cobra.Command {
 	look("keys NAME|ARN", 1, s.keysCommand)
 	look("get NAME|ARN KEY", 2, s.getCommand)
 	look("diff NAME|ARN NAME|ARN", 2, s.diffCommand)
+	look("restore-keys NAME|ARN", 1, s.restoreKeysCommand)
 	return cmd
 }
 
