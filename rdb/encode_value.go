@@ -192,15 +192,45 @@ func (e *encoder) quicklist(d List) {
 
 // nodeOf returns how many of the first elements make a node.
 func nodeOf(d List) int {
-	const around = 10 // the most that a listpack adds to an element of this size
-	size, n := 0, 0
+	const around = 7 // head and end of a listpack
+	size, n := around, 0
 	for n < len(d) {
-		if size += len(d[n]) + around; n > 0 && size > nodeBytes {
+		if size += sizeInListpack(d[n]); n > 0 && size > nodeBytes {
 			break
 		}
 		n++
 	}
 	return n
+}
+
+// sizeInListpack returns how many bytes a text of at most nodeBytes takes in a
+// listpack, and a larger one at least.
+func sizeInListpack(p []byte) int {
+	size := len(p) + 1
+	if n, ok := packed.ParseInteger(p); ok {
+		switch {
+		case n >= 0 && n < 1<<7:
+			size = 1
+		case n >= -1<<12 && n < 1<<12:
+			size = 2
+		case n == int64(int16(n)):
+			size = 3
+		case n >= -1<<23 && n < 1<<23:
+			size = 4
+		case n == int64(int32(n)):
+			size = 5
+		default:
+			size = 9
+		}
+	} else if len(p) >= 1<<12 {
+		size += 4
+	} else if len(p) >= 1<<6 {
+		size++
+	}
+	if size < 1<<7 {
+		return size + 1
+	}
+	return size + 2
 }
 
 func (e *encoder) listpack(elements ...[]byte) {

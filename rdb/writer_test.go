@@ -19,35 +19,48 @@ import (
 func canonical(d Data) string {
 	var parts []string
 	sorted := true
+	add := func(after string, texts ...[]byte) {
+		var b []byte
+		for _, p := range texts {
+			b = append(strconv.AppendInt(b, int64(len(p)), 10), ':')
+			b = append(b, p...)
+		}
+		parts = append(parts, string(append(b, after...)))
+	}
 	switch d := d.(type) {
 	case String:
-		return fmt.Sprintf("string %q", d)
+		add("", d)
 	case List:
 		sorted = false
 		for _, p := range d {
-			parts = append(parts, fmt.Sprintf("%q", p))
+			add("", p)
 		}
 	case Set:
 		for _, p := range d {
-			parts = append(parts, fmt.Sprintf("%q", p))
+			add("", p)
 		}
 	case SortedSet:
 		for _, m := range d {
-			parts = append(parts, fmt.Sprintf("%q %x", m.Text, math.Float64bits(m.Score)))
+			add(strconv.FormatUint(math.Float64bits(m.Score), 16), m.Text)
 		}
 	case Hash:
 		for _, f := range d {
-			parts = append(parts, fmt.Sprintf("%q %q %d", f.Name, f.Value, f.ExpireAt))
+			add(strconv.FormatInt(f.ExpireAt, 10), f.Name, f.Value)
 		}
 	case *Stream:
 		sorted = false
 		for _, e := range d.Entries {
-			parts = append(parts, fmt.Sprintf("%s %q", e.ID, e.Fields))
+			add(e.ID.String())
+			for _, f := range e.Fields {
+				add("", f.Name, f.Value)
+			}
 		}
 		parts = append(parts, fmt.Sprintf("%+v", d.StreamState))
 	case *Module:
 		sorted = false
-		parts = append(parts, fmt.Sprintf("%v %+v", d.ID, d.Items))
+		for _, item := range d.Items {
+			add(fmt.Sprint(d.ID, item.Kind, item.Int, item.Float), item.Text)
+		}
 	}
 	if sorted {
 		slices.Sort(parts)
@@ -66,7 +79,7 @@ func difference(got, want Data) string {
 		at++
 	}
 	from := max(0, at-60)
-	return fmt.Sprintf("from %d of %d and %d\n%.300s\nnot\n%.300s", from, len(a), len(b), a[min(from, len(a)):], b[min(from, len(b)):])
+	return fmt.Sprintf("from %d of %d and %d\n%.300q\nnot\n%.300q", from, len(a), len(b), a[min(from, len(a)):], b[min(from, len(b)):])
 }
 
 // someTexts are different texts of many kinds: numbers of each width, empty,
@@ -166,6 +179,7 @@ func someStream(rng *rand.Rand, version int) *Stream {
 			}
 			g.Consumers = append(g.Consumers, c)
 		}
+		slices.SortFunc(g.Pending, func(a, b Pending) int { return a.ID.Compare(b.ID) })
 		d.Groups = append(d.Groups, g)
 	}
 	if version >= 10 {
