@@ -46,6 +46,7 @@ func askState(c *memcache.Conn) (*serverState, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked := time.Now().Unix()
 	stats, err := c.Stats("")
 	if err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func askState(c *memcache.Conn) (*serverState, error) {
 			return nil, fmt.Errorf("%w: the statistic %s is %.40q", memcache.ErrProtocol, name, stats[name])
 		}
 	}
-	s.clock = serverClock(now - time.Now().Unix())
+	s.clock = serverClock(now - (asked+time.Now().Unix())/2)
 	settings, err := c.Stats("settings")
 	if err != nil {
 		return nil, err
