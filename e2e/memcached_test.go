@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // mem is a client of memcached that speaks the classic protocol, which no part of the product does: what the product reads and writes by
@@ -164,4 +168,149 @@ func refusedMemcached(t *testing.T, c *client) {
 	wantFault[invalidValue](t, err, 400, "1.6.22")
 	_, err = c.modify("sessions", func(in *modify) { in.Engine = aws.String("valkey") })
 	wantFault[invalidCombination](t, err, 400, "memcached", "valkey")
+}
+
+// fillMem stores items of many kinds and returns those that are still there in an hour.
+func fillMem(t *testing.T, m *mem, n int) map[string]memItem {
+	t.Helper()
+	want := map[string]memItem{}
+	in := time.Now().Unix()
+	for i := range n {
+		key, it := fmt.Sprintf("session:%d", i), memItem{uint32(i) * 2654435761, strings.Repeat(fmt.Sprintf("<%d>", i), i%40)}
+		exptime := int64(0)
+		switch i % 4 {
+		case 1:
+			exptime = 7200 // relative
+		case 2:
+			exptime = in + 40*24*3600 // absolute, beyond the thirty days
+		}
+		m.set(t, key, it.Flags, exptime, it.Value)
+		want[key] = it
+	}
+	odd := map[string]memItem{"%41%00%zz": {1, "percent signs"}, "\xff\xfe\x01": {1<<32 - 1, "bytes"}, strings.Repeat("k", 250): {2, "long key"},
+		"nothing": {3, ""}, "large": {4, strings.Repeat("0123456789abcdef", 60000)}, "crlf": {5, "END\r\nVA 1\r\n\x00"}}
+	for key, it := range odd {
+		m.set(t, key, it.Flags, 0, it.Value)
+		want[key] = it
+	}
+	return want
+}
+
+// wantMem compares all items of a cache with those that should be there.
+func wantMem(t *testing.T, address string, want map[string]memItem) {
+	t.Helper()
+	m := dialMem(t, address, nil)
+	// An item whose time is up may still be counted.
+	if got := m.stat(t, "curr_items"); got != strconv.Itoa(len(want)) && got != strconv.Itoa(len(want)+1) {
+		t.Errorf("%s holds %s items, want %d", address, got, len(want))
+	}
+	got := m.get(t, slices.Collect(maps.Keys(want))...)
+	for key, it := range want {
+		if got[key] != it {
+			t.Errorf("%q is %d bytes with flags %d, want %d with %d", key, len(got[key].Value), got[key].Flags, len(it.Value), it.Flags)
+		}
+	}
+}
+
+// ttl asks how long an item lives, -1 for ever.
+func (m *mem) ttl(t *testing.T, key string) int64 {
+	t.Helper()
+	fmt.Fprintf(m, "mg %s t\r\n", key) //nolint:errcheck // the answer tells
+	line := m.line(t)
+	n, err := strconv.ParseInt(strings.TrimPrefix(line, "HD t"), 10, 64)
+	if err != nil {
+		t.Fatalf("the life of %q is %q", key, line)
+	}
+	return n
+}
+
+func TestMemcachedSnapshots(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	c := s.as("default", "us-east-1")
+	_, arn := s.createKey(t)
+	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("sessions", memcached))
+	m := dialMem(t, address(c.status(t, "sessions", "available")), nil)
+	want := fillMem(t, m, 2000)
+	m.set(t, "short", 0, 1, "gone in a second")
+
+	taken := c.take(t, "sessions", "s1", func(in *elasticache.CreateServerlessCacheSnapshotInput) { in.KmsKeyId = &arn })
+	if size, _ := strconv.Atoi(*taken.BytesUsedForCache); size < 960000 || *taken.ServerlessCacheConfiguration.Engine != "memcached" || *taken.KmsKeyId != arn {
+		t.Errorf("the snapshot shows %+v, %+v", *taken, *taken.ServerlessCacheConfiguration)
+	}
+	wantEvent(t, c.events(t, "serverless-cache-snapshot", "s1"), "Snapshot s1 created for cache sessions.")
+	wantEvent(t, c.events(t, "serverless-cache-snapshot", "s1"), "Snapshot s1 shows no one instant")
+	wantMem(t, m.RemoteAddr().String(), want) // as it was
+	ok[*types.ServerlessCacheSnapshot](t)(c.copy("s1", "c1"))
+	c.snapshotIn(t, "c1", "available")
+	c.newBucket(t, "exports")
+	ok[*types.ServerlessCacheSnapshot](t)(c.export("c1", "exports"))
+	c.snapshotIn(t, "c1", "available")
+	object := ok[*s3.GetObjectOutput](t)(c.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("exports"), Key: aws.String("c1-0001.items")}))
+	file := ok[[]byte](t)(io.ReadAll(object.Body))
+	_, err := c.export("c1", "exports")
+	wantFault[invalidValue](t, err, 400, "c1-0001.items")
+
+	copied := c.snapshotIn(t, "c1", "available")
+	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("restored", memcached, from(*copied.ARN)))
+	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("from-file", memcached, from("arn:aws:s3:::exports/c1-0001.items")))
+	for _, name := range []string{"restored", "from-file"} {
+		made := c.status(t, name, "available", "create-failed")
+		if *made.Status != "available" {
+			t.Fatalf("%s: %q", name, c.events(t, "serverless-cache", name))
+		}
+		wantEvent(t, c.events(t, "serverless-cache", name), "is created and data was restored from snapshot")
+		wantMem(t, address(made), want)
+		m := dialMem(t, address(made), nil)
+		for key, life := range map[string]int64{"session:0": -1, "session:1": 7200, "session:2": 40 * 24 * 3600} {
+			if got := m.ttl(t, key); got > life || got < life-120 && life > 0 {
+				t.Errorf("%s: %s lives for %d seconds, want %d", name, key, got, life)
+			}
+		}
+	}
+	t.Run("refused", func(t *testing.T) { refusedItems(t, c, file, *taken.ARN) })
+	if out := s.cli("snapshot", "verify"); !strings.Contains(out, "good") || strings.Contains(out, "DAMAGED") {
+		t.Errorf("verify says %s", out)
+	}
+	if out := s.cli("snapshot", "show", "s1"); !strings.Contains(out, "2007") && !strings.Contains(out, "2006") {
+		t.Errorf("show says %s", out)
+	}
+	ok[*elasticache.DeleteServerlessCacheOutput](t)(c.DeleteServerlessCache(t.Context(), &elasticache.DeleteServerlessCacheInput{
+		ServerlessCacheName: aws.String("restored"), FinalSnapshotName: aws.String("final")}))
+	c.gone(t, "restored")
+	c.snapshotIn(t, "final", "available")
+	ok[*types.ServerlessCacheSnapshot](t)(c.deleteSnapshot("s1"))
+	c.snapshotGone(t, "s1")
+	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("again", memcached, from(*c.snapshotIn(t, "final", "available").ARN)))
+	wantMem(t, address(c.status(t, "again", "available", "create-failed")), want)
+}
+
+// refusedItems are restores that cannot be: across engines, and of files that are not what they should be.
+func refusedItems(t *testing.T, c *client, file []byte, arn string) {
+	_, err := c.newCache("cross", from(arn))
+	wantFault[invalidCombination](t, err, 400, "memcached", "valkey")
+	_, err = c.newCache("cross", memcached, from("arn:aws:s3:::exports/c1-0001.items", "arn:aws:s3:::exports/b"))
+	wantFault[invalidValue](t, err, 400, "one file")
+	_, err = c.CreateReplicationGroup(t.Context(), &elasticache.CreateReplicationGroupInput{ReplicationGroupId: aws.String("g"), ReplicationGroupDescription: aws.String("d"),
+		Engine: aws.String("valkey"), CacheNodeType: aws.String("cache.t4g.small"), ServerlessCacheSnapshotName: aws.String("s1")})
+	wantFault[invalidCombination](t, err, 400, "memcached")
+	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("valkey"))
+	c.status(t, "valkey", "available")
+	other := c.take(t, "valkey", "of-valkey")
+	_, err = c.newCache("cross", memcached, from(*other.ARN))
+	wantFault[invalidCombination](t, err, 400, "valkey", "memcached")
+
+	flipped := bytes.Clone(file)
+	flipped[len(file)/2] ^= 1
+	for name, body := range map[string][]byte{"cut": file[:len(file)/2], "flipped": flipped, "rdb": rdbFile(str(0, "a", "b")), "longer": append(bytes.Clone(file), 0), "empty": nil} {
+		c.putObject(t, "exports", name, body)
+		ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache(name, memcached, from("arn:aws:s3:::exports/"+name)))
+	}
+	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("as-rdb", from("arn:aws:s3:::exports/c1-0001.items")))
+	for _, name := range []string{"cut", "flipped", "rdb", "longer", "empty", "as-rdb"} {
+		if got := c.status(t, name, "available", "create-failed"); *got.Status != "create-failed" {
+			t.Errorf("%s: the cache is %s", name, *got.Status)
+		}
+		wantEvent(t, c.events(t, "serverless-cache", name), "Failed to create cache "+name, "Data restoration from snapshot failed because")
+	}
 }
