@@ -79,7 +79,7 @@ func (s *session) rdbCheck() *cobra.Command {
 }
 
 // checkOptions look into packed values, unless only the records matter.
-func checkOptions(bool) rdb.Options { return rdb.Options{} }
+func checkOptions(quick bool) rdb.Options { return rdb.Options{Deep: !quick} }
 
 // writer names the program that wrote a file, if the file says so.
 func writer(sum *rdb.Summary) string {

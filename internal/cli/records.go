@@ -12,13 +12,15 @@ import (
 	"github.com/keyframe/keyframe/internal/app"
 	"github.com/keyframe/keyframe/internal/snapstore"
 	"github.com/keyframe/keyframe/rdb"
+	"github.com/keyframe/keyframe/rdb/keyspace"
 )
 
 // records are what the verbs that look inside work on: the shards of a snapshot, or files.
 type records struct {
 	name     string // for people
 	streams  []*stream
-	manifest *snapstore.Manifest // nil for files
+	manifest *snapstore.Manifest                             // nil for files
+	report   func(context.Context) (*keyspace.Report, error) // what was counted at the capture; nil if nothing was
 }
 
 // stream is the data of one shard, or one file.
@@ -71,6 +73,9 @@ func snapshotRecords(ctx context.Context, stores *app.Stores, name string) (*rec
 		return nil, err
 	}
 	r := &records{name: x.Name, manifest: m}
+	if m.Report != nil {
+		r.report = func(ctx context.Context) (*keyspace.Report, error) { return stores.Snapshots.ReadReport(ctx, m, key) }
+	}
 	for i := range m.Shards {
 		sh := &m.Shards[i]
 		st := &stream{name: x.Name, kind: m.Stream, bytes: sh.Bytes, keys: sh.Keys,

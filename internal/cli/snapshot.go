@@ -23,6 +23,7 @@ func (s *session) snapshot() *cobra.Command {
 		sub := &cobra.Command{Use: use, Args: cobra.ExactArgs(args)}
 		cmd.AddCommand(add(sub, s.snapshotOpener(sub)))
 	}
+	look("inspect NAME|ARN", 1, s.inspectCommand)
 	look("keys NAME|ARN", 1, s.keysCommand)
 	look("get NAME|ARN KEY", 2, s.getCommand)
 	look("diff NAME|ARN NAME|ARN", 2, s.diffCommand)
