@@ -34,7 +34,7 @@ func (l *link) body() (*body, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.l = l
+	b.l, l.bulk = l, true
 	if b.framing == Disk {
 		l.left = b.size - int64(l.in.Buffered())
 	}

@@ -17,20 +17,22 @@ import (
 const (
 	maxLine = 4 << 10 // of a reply before the RDB
 
-	// Engines write in small pieces. The kernel wakes us for this many bytes at once, which saves a third of our time; while the engine
-	// is slower than that, or near the end, we look after nudge at the latest.
-	lowWater = 128 << 10
-	nudge    = 5 * time.Millisecond
+	// Engines write in small pieces. The kernel wakes us for this many bytes at once; while the engine is slower than that we look after nudge
+	// at the latest. It goes on sending meanwhile, as there is room for more.
+	lowWater = 256 << 10
+	room     = 4 * lowWater
+	nudge    = 10 * time.Millisecond
 )
 
 // link is a connection on which we pose as a replica.
 type link struct {
 	conn    net.Conn
-	tcp     *net.TCPConn // nil under TLS: there bytes and records are different things
+	sock    *socket // nil under TLS: there bytes and records are different things
 	in      *bufio.Reader
 	timeout time.Duration
-	batched bool  // the low-water mark is set
-	left    int64 // bytes until the end of the transfer; -1 if unknown
+	bulk    bool  // much will come: the transfer has begun
+	left    int64 // bytes until its end; -1 if unknown
+	gathers int   // bytes until we are woken; 0 is not set yet
 	once    sync.Once
 	unhook  func() bool
 }
@@ -52,8 +54,8 @@ func dial(ctx context.Context, src Source, timeout time.Duration) (*link, error)
 			return nil, fmt.Errorf("%w: TLS: %w", ErrLink, err)
 		}
 		l.conn = tc
-	} else if tcp, ok := nc.(*net.TCPConn); ok {
-		l.tcp = tcp
+	} else {
+		l.sock = newSocket(nc)
 	}
 	l.in = bufio.NewReaderSize(l, maxLine) // large reads go around it
 	l.unhook = context.AfterFunc(ctx, l.shut)
@@ -80,44 +82,70 @@ func (l *link) close() {
 
 // Read reads from the socket, and waits for the engine no longer than the progress timeout.
 func (l *link) Read(p []byte) (int, error) {
+	var n int
+	var err error
+	if l.sock != nil && l.bulk {
+		n, err = l.readBulk(p)
+	} else {
+		n, err = l.read(p, l.timeout)
+	}
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return 0, fmt.Errorf("%w: %w: no byte in %v", ErrLink, ErrStalled, l.timeout)
+	case errors.Is(err, io.EOF):
+		return 0, io.EOF
+	}
+	return 0, fmt.Errorf("%w: %w", ErrLink, err)
+}
+
+// read waits for at most so long.
+func (l *link) read(p []byte, wait time.Duration) (int, error) {
+	if err := l.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, err
+	}
+	if l.sock != nil {
+		return l.sock.read(p)
+	}
 	for {
-		if l.batched && l.left >= 0 && l.left < lowWater {
-			l.batch(1)
+		if n, err := l.conn.Read(p); n > 0 || err != nil {
+			return n, err
 		}
-		wait := l.timeout
-		if l.batched {
-			wait = nudge
-		}
-		if err := l.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrLink, err)
-		}
-		n, err := l.conn.Read(p)
-		switch {
-		case n > 0:
-			// Whether to batch depends on how much the engine sends, not on how much room p has.
-			if !l.batched && n >= lowWater/4 && (l.left < 0 || l.left > lowWater) {
-				l.batch(lowWater)
-			}
-			return n, nil
-		case err == nil:
-			continue
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			if l.batched {
-				l.batch(1)
-				continue
-			}
-			return 0, fmt.Errorf("%w: %w: no byte in %v", ErrLink, ErrStalled, l.timeout)
-		case errors.Is(err, io.EOF):
-			return 0, io.EOF
-		}
-		return 0, fmt.Errorf("%w: %w", ErrLink, err)
 	}
 }
 
-// batch sets the low-water mark of the socket. Without one everything works, more slowly.
-func (l *link) batch(n int) {
-	if l.tcp != nil {
-		l.batched = setLowWater(l.tcp, n) && n > 1
+// readBulk lets bytes gather before it reads, unless the engine is too slow or near the end.
+func (l *link) readBulk(p []byte) (int, error) {
+	if l.left < 0 || l.left >= lowWater {
+		l.gather(lowWater)
+	} else {
+		l.gather(1)
+	}
+	if l.gathers > 1 {
+		n, err := l.read(p, nudge)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if n, err := l.sock.take(p); n > 0 || err != nil {
+			return n, err
+		}
+		l.gather(1) // nothing at all: then the first byte counts
+	}
+	return l.read(p, l.timeout)
+}
+
+// gather sets how much must be there until we are woken. Where that does not work everything does, more slowly.
+func (l *link) gather(n int) {
+	if l.gathers == 0 {
+		l.sock.gather(room) // the kernel keeps what it makes room for
+	}
+	if l.gathers != n {
+		l.gathers = n
+		if !l.sock.gather(n) {
+			l.gathers = 1
+			l.sock = nil
+		}
 	}
 }
 
