@@ -42,6 +42,9 @@ func (s *session) getCommand(cmd *cobra.Command, open opener) *cobra.Command {
 			}
 		}
 		return open(cmd.Context(), args[:len(args)-1], func(all []*records) error {
+			if all[0].itemsOnly() {
+				return s.getItem(cmd.Context(), all[0], key, o)
+			}
 			if err := all[0].rdbOnly(); err != nil {
 				return err
 			}

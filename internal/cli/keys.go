@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyframe/keyframe/internal/itemfile"
 	"github.com/keyframe/keyframe/rdb"
 )
 
@@ -43,8 +44,10 @@ func (s *session) keysCommand(cmd *cobra.Command, open opener) *cobra.Command {
 		}
 		return open(cmd.Context(), args, func(all []*records) error {
 			r := all[0]
-			if err := r.rdbOnly(); err != nil {
+			if err := r.rdbOnly(); err != nil && !r.itemsOnly() {
 				return err
+			} else if err != nil && itemFilter(&filter) != nil {
+				return itemFilter(&filter)
 			}
 			return s.listKeys(cmd.Context(), r, &filter, *limit, *count)
 		})
@@ -55,39 +58,59 @@ func (s *session) keysCommand(cmd *cobra.Command, open opener) *cobra.Command {
 // errEnough ends a scan that needs no more.
 var errEnough = errors.New("enough")
 
+// found counts what a listing showed.
+type found struct{ Keys, Bytes int64 }
+
 func (s *session) listKeys(ctx context.Context, r *records, filter *keyFilter, limit int64, count bool) error {
+	items := r.itemsOnly()
 	r = &records{name: r.name, streams: filter.streams(r.streams)}
 	m := s.meter("keys of "+r.name, r)
 	m.bar.live = m.bar.live && (count || !terminal(s.out)) // or it would stand between the lines
 	out := bufio.NewWriterSize(s.out, 64<<10)
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false)
-	found := struct{ Keys, Bytes int64 }{}
-	if !count && s.output == "table" {
+	if !count && s.output == "table" && items {
+		fmt.Fprintf(out, "%10s %10s  %-19s  %s\n", "FLAGS", "SIZE", "EXPIRES", "KEY")
+	} else if !count && s.output == "table" {
 		fmt.Fprintf(out, "%-7s %-12s %10s %10s  %-19s  %s\n", "TYPE", "ENCODING", "SIZE", "ELEMENTS", "EXPIRES", "KEY")
+	}
+	var sum found
+	show := func(size int64, line func() string, object func() any) error {
+		sum.Keys++
+		sum.Bytes += size
+		var err error
+		switch {
+		case count:
+		case s.output == "json":
+			err = lines.Encode(object())
+		default:
+			_, err = out.WriteString(line())
+		}
+		if err == nil && sum.Keys == limit {
+			err = errEnough
+		}
+		return err
 	}
 	each := func(rec *rdb.Record) error {
 		if rec.Size < filter.size || !filter.key(rec) {
 			return nil
 		}
-		found.Keys++
-		found.Bytes += rec.Size
-		var err error
-		if !count {
-			if s.output == "json" {
-				err = lines.Encode(describeKey(rec))
-			} else {
-				_, err = out.WriteString(keyLine(rec))
-			}
+		return show(rec.Size, func() string { return keyLine(rec) }, func() any { return describeKey(rec) })
+	}
+	eachItem := func(it *itemfile.Item) error {
+		if !filter.item(it) {
+			return nil
 		}
-		if err == nil && found.Keys == limit {
-			err = errEnough
-		}
-		return err
+		return show(int64(len(it.Key)+len(it.Value)), func() string { return itemLine(it) }, func() any { return describeItem(it) })
 	}
 	var err error
 	for _, st := range r.streams {
-		if _, err = st.scan(ctx, m.step, rdb.Options{Keys: true, OnRecord: each}); err != nil {
+		if items {
+			_, err = st.items(ctx, m.step, eachItem)
+		} else {
+			_, err = st.scan(ctx, m.step, rdb.Options{Keys: true, OnRecord: each})
+		}
+		if err != nil {
 			break
 		}
 	}
@@ -101,9 +124,9 @@ func (s *session) listKeys(ctx context.Context, r *records, filter *keyFilter, l
 	if err != nil || !count {
 		return err
 	}
-	return s.print(found, func(t *table) {
+	return s.print(sum, func(t *table) {
 		t.row("KEYS", "SIZE")
-		t.row(strconv.FormatInt(found.Keys, 10), bytes(found.Bytes))
+		t.row(strconv.FormatInt(sum.Keys, 10), bytes(sum.Bytes))
 	})
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/keyframe/keyframe/internal/itemfile"
+	"github.com/keyframe/keyframe/internal/snapstore"
 	"github.com/keyframe/keyframe/rdb"
 )
 
@@ -36,18 +39,15 @@ func (s *session) rdbCheck() *cobra.Command {
 				for _, st := range r.streams {
 					m := s.meter("check "+st.name, &records{streams: []*stream{st}})
 					start := time.Now()
-					sum, err := st.scan(cmd.Context(), m.step, checkOptions(*quick))
+					c, err := checkStream(cmd.Context(), st, m.step, rdb.Options{Deep: !*quick})
 					m.bar.end()
 					if cmd.Context().Err() != nil {
 						return cmd.Context().Err()
 					}
-					c := checked{File: st.name, Good: err == nil, Seconds: time.Since(start).Round(time.Millisecond).Seconds()}
-					if err != nil {
+					if c.Good = err == nil; err != nil {
 						c.Reason, bad = err.Error(), bad+1
-					} else {
-						c.Format, c.Writer = fmt.Sprintf("%s %d", sum.Family, sum.Version), writer(sum)
-						c.Keys, c.Expiring, c.Bytes, c.Checksum = sum.Keys, sum.Expiring, sum.Bytes, sum.Checksum
 					}
+					c.File, c.Seconds = st.name, time.Since(start).Round(time.Millisecond).Seconds()
 					results = append(results, c)
 				}
 			}
@@ -78,8 +78,20 @@ func (s *session) rdbCheck() *cobra.Command {
 	return cmd
 }
 
-// checkOptions look into packed values, unless only the records matter.
-func checkOptions(quick bool) rdb.Options { return rdb.Options{Deep: !quick} }
+func checkStream(ctx context.Context, st *stream, step func(int), o rdb.Options) (c checked, err error) {
+	if st.kind == snapstore.Memcached {
+		sum, err := st.items(ctx, step, func(*itemfile.Item) error { return nil })
+		if err == nil {
+			c = checked{Format: "items", Writer: "memcached " + sum.Engine, Keys: sum.Items, Expiring: sum.Expiring, Bytes: sum.Bytes, Checksum: rdb.ChecksumVerified}
+		}
+		return c, err
+	}
+	sum, err := st.scan(ctx, step, o)
+	if err == nil {
+		c = checked{Format: fmt.Sprintf("%s %d", sum.Family, sum.Version), Writer: writer(sum), Keys: sum.Keys, Expiring: sum.Expiring, Bytes: sum.Bytes, Checksum: sum.Checksum}
+	}
+	return c, err
+}
 
 // writer names the program that wrote a file, if the file says so.
 func writer(sum *rdb.Summary) string {

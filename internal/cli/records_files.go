@@ -105,6 +105,9 @@ func (s *session) fileStream(path string) (*stream, error) {
 		return nil, fmt.Errorf("%s is a directory", path)
 	case info.Mode().IsRegular():
 		st.bytes = info.Size()
+		if st.kind, err = kindOfFile(path); err != nil {
+			return nil, err
+		}
 	}
 	st.opened = func(context.Context) (io.ReadCloser, error) {
 		f, err := os.Open(path)
@@ -114,6 +117,22 @@ func (s *session) fileStream(path string) (*stream, error) {
 		return recognized(f)
 	}
 	return st, nil
+}
+
+// itemsMagic is how a file of the items of a Memcached begins, whatever its version.
+const itemsMagic = "KFITEMS"
+
+func kindOfFile(path string) (snapstore.Stream, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head := make([]byte, len(itemsMagic))
+	if _, err := io.ReadFull(f, head); err == nil && string(head) == itemsMagic {
+		return snapstore.Memcached, nil
+	}
+	return snapstore.RDB, nil // or nothing that is known; whoever opens it is told
 }
 
 // recognized is rc, once its start is seen not to be that of something else.
@@ -141,7 +160,7 @@ func foreign(head []byte) error {
 	switch {
 	case len(head) == 0:
 		return errors.New("the file is empty")
-	case is("REDIS"), is("VALKEY"):
+	case is("REDIS"), is("VALKEY"), is(itemsMagic):
 		return nil
 	case is("VCS"), is("VKCS"):
 		return errors.New("offset 0: the RDB is in a compressed envelope (VCS), which is not read here; save it with rdbcompression yes or no")
