@@ -4,45 +4,48 @@ import "bytes"
 
 // parseValue reads the line that announces a value: VA <size> <flag>*. The size is at most MaxValue.
 func parseValue(line []byte, v *Value) (size int, err error) {
-	rest, ok := bytes.CutPrefix(line, []byte("VA "))
-	if !ok {
+	if len(line) < 4 || string(line[:3]) != "VA " {
 		if isError(line) {
 			return 0, &ReplyError{string(line)}
 		}
 		return 0, protocolError("to mg", line)
 	}
-	word, rest := cutWord(rest)
-	n, ok := number(word)
+	n, at, ok := numberAt(line, 3)
 	if !ok || n > MaxValue {
 		return 0, protocolError("the size of a value", line)
 	}
-	*v = Value{TTL: -1}
-	for len(rest) > 0 {
-		word, rest = cutWord(rest)
-		if len(word) == 0 {
-			continue
-		}
+	v.Token, v.Base64, v.Flags, v.TTL, v.CAS = nil, false, 0, -1, 0
+	for at < len(line) {
+		c := line[at]
+		at++
 		var val uint64
 		ok := true
-		switch word[0] {
+		switch c {
+		case ' ':
+			continue
 		case 'k':
-			v.Token = word[1:]
+			end := wordEnd(line, at)
+			v.Token, at = line[at:end], end
 			ok = len(v.Token) > 0 && len(v.Token) <= maxToken
 		case 'b':
-			v.Base64 = len(word) == 1
+			v.Base64 = at == len(line) || line[at] == ' '
+			at = wordEnd(line, at)
 		case 'f':
-			val, ok = number(word[1:])
+			val, at, ok = numberAt(line, at)
 			v.Flags = uint32(val)
 			ok = ok && val <= 1<<32-1
 		case 'c':
-			v.CAS, ok = number(word[1:])
+			v.CAS, at, ok = numberAt(line, at)
 		case 't':
-			if string(word) == "t-1" {
+			if end := wordEnd(line, at); string(line[at:end]) == "-1" {
+				at = end
 				break
 			}
-			val, ok = number(word[1:])
+			val, at, ok = numberAt(line, at)
 			v.TTL = int64(val)
 			ok = ok && val < 1<<40
+		default:
+			at = wordEnd(line, at)
 		}
 		if !ok {
 			return 0, protocolError("what belongs to a value", line)
@@ -56,39 +59,40 @@ type Entry struct {
 	Key    []byte // valid until the next
 	Expire int64  // Unix time of the server in seconds, -1 is never
 	CAS    uint64
-	Size   int64 // with what the server needs for itself
 }
 
-// ParseEntry reads a line of lru_crawler metadump. The key is decoded into e.Key's own memory. Fields that are not known are passed over.
+// ParseEntry reads a line of lru_crawler metadump. The key is decoded into e.Key's own memory. Other fields are passed over.
 func ParseEntry(line []byte, e *Entry) error {
-	rest, ok := bytes.CutPrefix(line, []byte("key="))
-	if !ok {
+	if len(line) < 4 || string(line[:4]) != "key=" {
 		return protocolError("to lru_crawler metadump", line)
 	}
-	word, rest := cutWord(rest)
-	if e.Key, ok = appendUnescaped(e.Key[:0], word); !ok || len(e.Key) == 0 || len(e.Key) > MaxKey {
+	at := wordEnd(line, 4)
+	var ok bool
+	if e.Key, ok = appendUnescaped(e.Key[:0], line[4:at]); !ok || len(e.Key) == 0 || len(e.Key) > MaxKey {
 		return protocolError("the key in a line of lru_crawler metadump", line)
 	}
-	e.Expire, e.CAS, e.Size = 0, 0, -1
-	for len(rest) > 0 {
-		word, rest = cutWord(rest)
+	e.Expire, e.CAS = 0, 0
+	for at < len(line) {
 		var val uint64
-		ok := true
+		rest, ok := line[at:], true
 		switch {
-		case bytes.HasPrefix(word, []byte("exp=")):
-			if string(word) == "exp=-1" {
-				e.Expire = -1
+		case rest[0] == ' ':
+			at++
+			continue
+		case len(rest) > 4 && string(rest[:4]) == "exp=":
+			if end := wordEnd(line, at); string(line[at+4:end]) == "-1" {
+				e.Expire, at = -1, end
 				break
 			}
-			val, ok = number(word[4:])
+			val, at, ok = numberAt(line, at+4)
 			e.Expire = int64(val)
 			ok = ok && val > 0 && val < 1<<40
-		case bytes.HasPrefix(word, []byte("cas=")):
-			e.CAS, ok = number(word[4:])
-		case bytes.HasPrefix(word, []byte("size=")):
-			val, ok = number(word[5:])
-			e.Size = int64(val)
-			ok = ok && val < 1<<40
+		case len(rest) > 4 && string(rest[:4]) == "cas=":
+			if e.CAS, at, ok = numberAt(line, at+4); ok && e.Expire != 0 {
+				return nil // what follows is not needed
+			}
+		default:
+			at = wordEnd(line, at)
 		}
 		if !ok {
 			return protocolError("a field in a line of lru_crawler metadump", line)
@@ -100,26 +104,24 @@ func ParseEntry(line []byte, e *Entry) error {
 	return nil
 }
 
-func cutWord(b []byte) (word, rest []byte) {
-	if i := bytes.IndexByte(b, ' '); i >= 0 {
-		return b[:i], b[i+1:]
+// wordEnd is where the word that goes on at an index ends.
+func wordEnd(b []byte, at int) int {
+	for at < len(b) && b[at] != ' ' {
+		at++
 	}
-	return b, nil
+	return at
 }
 
-// number reads a decimal number of 64 bits.
-func number(b []byte) (n uint64, ok bool) {
-	if len(b) == 0 || len(b) > 20 {
-		return 0, false
-	}
-	for _, c := range b {
-		d := uint64(c - '0')
-		if d > 9 || n > (1<<64-1-d)/10 {
-			return 0, false
+// numberAt reads a decimal number of 64 bits that begins at an index and is a whole word, or the rest of one.
+func numberAt(b []byte, at int) (n uint64, end int, ok bool) {
+	for end = at; end < len(b) && b[end] != ' '; end++ {
+		d := uint64(b[end] - '0')
+		if d > 9 || end-at >= 19 && (end-at > 19 || n > (1<<64-1-d)/10) {
+			return 0, end, false
 		}
 		n = n*10 + d
 	}
-	return n, true
+	return n, end, end > at
 }
 
 // appendUnescaped decodes a key in which bytes stand as %XX.

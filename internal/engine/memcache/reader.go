@@ -18,7 +18,9 @@ type Reader struct {
 // NewReader reads replies from r.
 func NewReader(r io.Reader) *Reader { return newReader(r, 128<<10) }
 
-func newReader(r io.Reader, size int) *Reader { return &Reader{in: bufio.NewReaderSize(r, max(size, 2*maxLine))} }
+func newReader(r io.Reader, size int) *Reader {
+	return &Reader{in: bufio.NewReaderSize(r, max(size, 2*maxLine))}
+}
 
 // Line reads one line without its end. It is valid until the next call.
 func (r *Reader) Line() ([]byte, error) {
