@@ -23,12 +23,12 @@ func putReported(t *testing.T, s *Store, id string, dumps ...[]byte) (*Manifest,
 	all := keyspace.NewCollector(keyspace.Options{})
 	var sums []*rdb.Summary
 	for _, d := range dumps {
-		part, sum, err := keyspace.Collect(bytes.NewReader(d), keyspace.Options{})
+		part, sc, err := keyspace.Collect(bytes.NewReader(d), keyspace.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		all.Merge(part)
-		sums = append(sums, sum)
+		sums = append(sums, sc.Summary())
 	}
 	m := putRDB(t, s, id+"-plain", dumps, func(*Shard) {})
 	// The same parts under the new capture's key.

@@ -40,12 +40,12 @@ func TestSnapshotKnowsItsKeySpace(t *testing.T) {
 		expiring += m.Shards[i].Expiring
 		r, err := h.Store.Open(t.Context(), m, key, m.Shards[i].Name)
 		h.must(err)
-		part, sum, err := keyspace.Collect(r, keyspace.Options{At: got.At, Slots: true})
+		part, sc, err := keyspace.Collect(r, keyspace.Options{At: got.At, Slots: true})
 		h.must(err)
 		_, err = io.Copy(io.Discard, r)
 		h.must(err)
 		h.must(r.Close())
-		if sums = append(sums, sum); all == nil {
+		if sums = append(sums, sc.Summary()); all == nil {
 			all = part
 		} else {
 			all.Merge(part)

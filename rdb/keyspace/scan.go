@@ -11,15 +11,16 @@ import (
 // The file is verified as rdb.Scanner does it, and errors are those of
 // rdb.Scanner.Scan. A second processor is used if there is one.
 func Scan(r io.Reader, o Options) (*Report, *rdb.Summary, error) {
-	c, sum, err := Collect(r, o)
+	c, s, err := Collect(r, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	return c.Report(sum), sum, nil
+	return c.Report(s.Summary()), s.Summary(), nil
 }
 
-// Collect is Scan for one of several files: their Collectors merge.
-func Collect(r io.Reader, o Options) (*Collector, *rdb.Summary, error) {
+// Collect is Scan for one of several files, whose Collectors merge. The scanner
+// that it returns has come to the end of the file: it has the summary and the rest.
+func Collect(r io.Reader, o Options) (*Collector, *rdb.Scanner, error) {
 	var c *Collector
 	var s *rdb.Scanner
 	begin := func() {
@@ -35,11 +36,11 @@ func Collect(r io.Reader, o Options) (*Collector, *rdb.Summary, error) {
 			}
 			return c.Add(rec)
 		}})
-		sum, err := s.Scan()
+		_, err := s.Scan()
 		if c == nil {
 			begin()
 		}
-		return c, sum, err
+		return c, s, err
 	}
 	w := newBatches()
 	s = rdb.NewScanner(r, rdb.Options{Keys: true, NoSlots: !o.Slots, OnRecord: func(rec *rdb.Record) error {
@@ -50,13 +51,13 @@ func Collect(r io.Reader, o Options) (*Collector, *rdb.Summary, error) {
 		w.add(rec)
 		return nil
 	}})
-	sum, err := s.Scan()
+	_, err := s.Scan()
 	if c == nil {
 		begin()
 	} else {
 		w.end()
 	}
-	return c, sum, err
+	return c, s, err
 }
 
 // Records travel to the goroutine that counts them in batches of so many, or of so
