@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/keyframe/keyframe/internal/app"
 	"github.com/keyframe/keyframe/internal/config"
 	"github.com/keyframe/keyframe/internal/dataset"
+	"github.com/keyframe/keyframe/internal/itemfile"
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
@@ -116,9 +118,10 @@ func (s *server) quiet(t *testing.T, stores *app.Stores) (c *catalogue) {
 
 // wanted is what a test knows about the world. Nil parts are not compared.
 type wanted struct {
-	failures bool                      // operations may have ended in a named failure
-	caches   map[string]dataset.Digest // what each cache must hold, by name; others must at least answer
-	objects  map[string]bool           // buckets' objects by "bucket/key"
+	failures bool                          // operations may have ended in a named failure
+	caches   map[string]dataset.Digest     // what each cache must hold, by name; others must at least answer
+	items    map[string]map[string]memItem // the same of caches of memcached
+	objects  map[string]bool               // buckets' objects by "bucket/key"
 }
 
 // check waits until every operation has ended and then compares the catalogue with the disk, the engines and the buckets.
@@ -260,6 +263,9 @@ func (s *server) checkEngines(t *testing.T, stores *app.Stores, want wanted) {
 		for _, n := range c.nodes[cache.ID] {
 			nodes[n.ID] = cache.Status == resource.CacheAvailable
 		}
+		if items, ok := want.items[name]; ok && cache.Status == resource.CacheAvailable {
+			wantMem(t, fmt.Sprintf("%s:%d", cache.Endpoint.Address, cache.Endpoint.Port), items)
+		}
 		if cache.Status != resource.CacheAvailable || cache.Engine == resource.Memcached {
 			continue
 		}
@@ -271,6 +277,11 @@ func (s *server) checkEngines(t *testing.T, stores *app.Stores, want wanted) {
 		}
 	}
 	for name := range want.caches {
+		if c.caches[name] == nil {
+			t.Errorf("cache %s is gone", name)
+		}
+	}
+	for name := range want.items {
 		if c.caches[name] == nil {
 			t.Errorf("cache %s is gone", name)
 		}
@@ -338,10 +349,10 @@ func (s *server) checkObjects(t *testing.T, want wanted) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				sum, err := rdb.NewScanner(body.Body, rdb.Options{}).Scan()
+				size, err := wholeFile(*o.Key, body.Body)
 				body.Body.Close()
-				if err != nil || sum.Bytes != aws.ToInt64(o.Size) {
-					t.Errorf("object %s/%s of %d bytes is not a whole RDB file: %v, %v", *b.Name, *o.Key, aws.ToInt64(o.Size), sum, err)
+				if err != nil || size != aws.ToInt64(o.Size) {
+					t.Errorf("object %s/%s of %d bytes is not a whole file: %d, %v", *b.Name, *o.Key, aws.ToInt64(o.Size), size, err)
 				}
 			}
 		}
@@ -359,6 +370,22 @@ func (s *server) checkObjects(t *testing.T, want wanted) {
 			t.Errorf("object %s belongs to no export", name)
 		}
 	}
+}
+
+// wholeFile is the size of an exported file that was read to its end, of RDB or of items.
+func wholeFile(key string, body io.Reader) (int64, error) {
+	if strings.HasSuffix(key, ".items") {
+		sum, err := itemfile.Scan(body, itemfile.Options{})
+		if err != nil {
+			return 0, err
+		}
+		return sum.Bytes, nil
+	}
+	sum, err := rdb.NewScanner(body, rdb.Options{}).Scan()
+	if err != nil {
+		return 0, err
+	}
+	return sum.Bytes, nil
 }
 
 // checkLeftovers looks for unfinished files. Ours and the server's own directories of such are there, and empty.

@@ -63,6 +63,9 @@ func (s *server) caches(t *testing.T, c *catalogue) error {
 // shaped wants the nodes on record to be those of the layout on record, and every slot to belong to one shard.
 func shaped(cache *resource.Cache, nodes []*resource.Node) error {
 	if cache.Layout == nil {
+		if cache.Engine == resource.Memcached && len(nodes) == 1 && len(nodes[0].Slots) == 0 {
+			return nil
+		}
 		if len(nodes) != 1 || !nodes[0].Primary || !slices.Equal(nodes[0].Slots, resource.AllSlots) {
 			return fmt.Errorf("%d nodes are on record, want one with all slots", len(nodes))
 		}

@@ -36,7 +36,7 @@ type crashed struct {
 func serveToCrash(t *testing.T, only string) *crashed {
 	t.Helper()
 	c := &crashed{server: serve(t, "--sweep-every", "1s", "--quota-serverless-snapshots", "100000"), only: only, died: map[string]bool{},
-		want: wanted{caches: map[string]dataset.Digest{}, objects: map[string]bool{}}}
+		want: wanted{caches: map[string]dataset.Digest{}, items: map[string]map[string]memItem{}, objects: map[string]bool{}}}
 	c.stores = c.server.stores(t)
 	return c
 }
@@ -247,7 +247,8 @@ func lifeOfSnapshots(c *crashed) {
 // The server dies at every step of its journal, and every operation succeeds all the same.
 func TestCrashAtEveryStep(t *testing.T) {
 	t.Parallel()
-	lives := map[string]func(*crashed){"caches": lifeOfCaches, "snapshots": lifeOfSnapshots, "group": lifeOfGroup, "shards": lifeOfShards, "memorydb": lifeOfMemoryDB}
+	lives := map[string]func(*crashed){"caches": lifeOfCaches, "snapshots": lifeOfSnapshots, "group": lifeOfGroup, "shards": lifeOfShards, "memorydb": lifeOfMemoryDB,
+		"items": lifeOfItems}
 	var mu sync.Mutex
 	died := map[string]map[string]bool{} // by life
 	t.Run("lives", func(t *testing.T) {
