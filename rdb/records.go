@@ -59,6 +59,9 @@ func (s *Scanner) offer(start int64) error {
 	}
 	s.value.stage = valueDone // whoever kept it gets an error
 	s.value.texts.trim()
+	if cap(s.packed) > keepKey {
+		s.packed = nil
+	}
 	if cap(s.value.fields) > keepKey/48 {
 		s.value.fields = nil
 	}

@@ -62,6 +62,13 @@ func ParseDump(payload []byte) (*Dump, error) {
 // wanted. Offsets in its errors count from the start of the payload.
 func (d *Dump) Value() *Value { return rawValue(familyOf(d.Family), d.Type, d.Raw) }
 
+// Verify checks the value as Options.Deep does those of a file.
+func (d *Dump) Verify() error {
+	s := rawValue(familyOf(d.Family), d.Type, d.Raw).s
+	s.deep = newDeep(true)
+	return s.verifyValue()
+}
+
 // Decode returns the value in memory. If it takes more than limit bytes there, the
 // error matches ErrTooLarge.
 func (d *Dump) Decode(limit int64) (Data, error) { return d.Value().Decode(limit) }

@@ -136,7 +136,8 @@ func (v *Value) Text(limit int64) ([]byte, error) {
 
 // Raw writes the value's bytes to w, as they lie in the file, without the type
 // byte, and returns how many. Together with the type they are what RESTORE takes;
-// see AppendDump. An error of w leaves the value partly read, not the scan.
+// see AppendDump. An error of w is returned as it is, when the whole value has
+// been walked; it does not end the scan.
 func (v *Value) Raw(w io.Writer) (int64, error) {
 	if err := v.begin(v.kind); err != nil {
 		return 0, err
@@ -149,7 +150,10 @@ func (v *Value) Raw(w io.Writer) (int64, error) {
 		s.passTap()
 	}
 	s.tap = nil
-	return s.offset() - start, errors.Join(v.err, s.tapErr)
+	if v.err != nil {
+		return s.offset() - start, v.err
+	}
+	return s.offset() - start, s.tapErr
 }
 
 // begin starts to read a value of a kind.

@@ -3,43 +3,12 @@ package rdb
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
-)
 
-// elementsOf reads the collections of a file, as text.
-func elementsOf(t *testing.T, file []byte, window int) map[string]string {
-	t.Helper()
-	got := map[string]string{}
-	s := newScanner(bytes.NewReader(file), Options{}, window)
-	for r, err := range s.Records() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b strings.Builder
-		switch r.Value.Kind() {
-		case KindString:
-			text, err := r.Value.Text(1 << 20)
-			fmt.Fprintf(&b, "%s %v", text, err)
-		case KindList, KindSet, KindSortedSet, KindHash:
-			fmt.Fprintf(&b, "%d:", r.Value.Len())
-			for e, err := range r.Value.Elements() {
-				if err != nil {
-					fmt.Fprintf(&b, " %v", err)
-					break
-				}
-				fmt.Fprintf(&b, " %s|%s|%v|%d", e.Text, e.Value, e.Score, e.ExpireAt)
-			}
-		}
-		got[string(r.Key)] = b.String()
-	}
-	if s.Summary() == nil {
-		t.Error("no summary")
-	}
-	return got
-}
+	"github.com/keyframe/keyframe/rdb/packed"
+)
 
 // Raw gives the bytes that decode to the same, and leaves the file walkable.
 func TestValueRaw(t *testing.T) {
@@ -65,5 +34,224 @@ func TestValueRaw(t *testing.T) {
 		if records != len(smp.want) {
 			t.Errorf("%s: %d records, not %d", smp.name, records, len(smp.want))
 		}
+	}
+}
+
+// read walks a file by Records and calls f for each.
+func read(t *testing.T, file []byte, f func(*Record, *Value)) {
+	t.Helper()
+	for r, err := range newScanner(bytes.NewReader(file), Options{}, 256).Records() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(r, r.Value)
+	}
+}
+
+// A loop that is left ends the scan; values that are left are skipped.
+func TestRecordsLeft(t *testing.T) {
+	t.Parallel()
+	file := sharedSample().file
+	for stop := range 31 {
+		s := newScanner(bytes.NewReader(file), Options{}, 200)
+		n := 0
+		for r, err := range s.Records() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Value.Kind() == KindList {
+				for range r.Value.Elements() {
+					break
+				}
+			}
+			if n == stop {
+				break
+			}
+			n++
+		}
+		if n != stop || s.Summary() != nil {
+			t.Errorf("%d records, then %v", n, s.Summary())
+		}
+		for range s.Records() {
+			n++
+		}
+		if n != stop+1 { // one error
+			t.Errorf("a second loop over %d", n-stop)
+		}
+	}
+}
+
+// What is wrong inside a value ends its reading, and the next record comes.
+func TestBrokenValueIsPassed(t *testing.T) {
+	t.Parallel()
+	f := newFile(11)
+	f.key(typeString, "lzf").bytes(stringLZF, 2, 40, 0xe0, 0xff)
+	f.key(typeHash, "hash").length(2).strings("f").bytes(stringLZF, 2, 40, 0xe0, 0xff).strings("g", "v")
+	f.key(typeZset, "zset").length(2).strings("a").bytes(3).raw("one").strings("b").bytes(254)
+	f.key(typeHashListpack, "pack").strings("not a listpack at all")
+	f.key(typeListQuicklist2, "nodes").length(2).length(2).strings("neither this").length(1).strings("but that")
+	f.key(typeSetListpack, "half").lzf(string(make([]byte, 100)))
+	f.stream("stream", typeStream3, 3)
+	f.key(typeModule2, "module").module("tairhash-", 1).length(moduleString).bytes(stringLZF, 2, 40, 0xe0, 0xff).length(moduleEnd)
+	f.set("last", "v")
+	file := f.end()
+	n := 0
+	read(t, file, func(r *Record, v *Value) {
+		n++
+		d, err := v.Decode(1 << 20)
+		if last := string(r.Key) == "last"; last != (err == nil) || last != (d != nil) {
+			t.Errorf("%s decodes to %v, %v", r.Key, d, err)
+		}
+		var corrupt *CorruptError
+		if err != nil && (!errors.As(err, &corrupt) || corrupt.Offset < r.Offset || corrupt.Offset > int64(len(file))) {
+			t.Errorf("%s at %d: %v", r.Key, r.Offset, err)
+		}
+	})
+	if n != 9 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// An error inside a blob that lies plainly in the file names the byte.
+func TestBrokenBlobOffset(t *testing.T) {
+	t.Parallel()
+	var b packed.ListpackBuilder
+	for _, text := range []string{"field", "value", "other", "value"} {
+		b.Add([]byte(text))
+	}
+	f := newFile(11).key(typeHashListpack, "k")
+	at := len(f.b) + 1 + 6 + 2*7 // head of the string, head of the blob, two elements
+	file := f.strings(string(b.Bytes())).end()
+	file[at] = 0xff
+	file = unsummed(file)
+	read(t, file, func(_ *Record, v *Value) {
+		_, err := v.Decode(1 << 20)
+		var corrupt *CorruptError
+		if !errors.As(err, &corrupt) || corrupt.Offset != int64(at) {
+			t.Errorf("%v, not at %d", err, at)
+		}
+	})
+}
+
+// Limits hold for what comes out, whatever lengths claim.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	huge := newFile(11).key(typeString, "s").length64(1 << 40).raw("abc").b
+	for r, err := range NewScanner(bytes.NewReader(huge), Options{}).Records() {
+		if err != nil {
+			if !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Error(err)
+			}
+			break
+		}
+		if _, err := r.Value.Text(1 << 20); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("a string of a terabyte: %v", err)
+		}
+	}
+	f := newFile(11).set("text", strings.Repeat("t", 100)).bytes(typeString, 1, 'i', stringInt32).le32(1 << 30)
+	f.key(typeString, "lzf").lzf(strings.Repeat("z", 1000))
+	f.key(typeList, "list").length(3).strings("aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc")
+	f.key(typeStream3, "stream").raw(vectors()["stream, third form"].raw)
+	f.key(typeModule2, "module").module("tairhash-", 1).lengths(moduleUnsigned, 1, moduleUnsigned, 1, moduleEnd)
+	file := f.end()
+	for limit, want := range map[int64]int{-1: 6, 0: 6, 9: 6, 10: 5, 100: 3, 110: 1, 300: 1, 999: 1, 1000: 0} {
+		refused := 0
+		read(t, file, func(r *Record, v *Value) {
+			_, err := v.Decode(limit)
+			if errors.Is(err, ErrTooLarge) {
+				refused++
+			} else if err != nil {
+				t.Errorf("%s: %v", r.Key, err)
+			}
+		})
+		if limit == 100 || limit == 110 || limit == 300 {
+			continue // what surrounds the texts counts too, but is no promise
+		}
+		if refused != want {
+			t.Errorf("limit %d refuses %d values, not %d", limit, refused, want)
+		}
+	}
+}
+
+// Every method says so when it is not for this kind of value, and does not
+// consume it.
+func TestWrongKind(t *testing.T) {
+	t.Parallel()
+	read(t, newFile(11).key(typeList, "l").length(1).strings("x").set("s", "v").end(), func(r *Record, v *Value) {
+		if v.Kind() == KindList {
+			if _, err := v.Text(1); !errors.Is(err, ErrKind) {
+				t.Error(err)
+			}
+			if _, err := io.ReadAll(v.Reader()); !errors.Is(err, ErrKind) {
+				t.Error(err)
+			}
+		} else {
+			for _, err := range v.Elements() {
+				if !errors.Is(err, ErrKind) {
+					t.Error(err)
+				}
+			}
+		}
+		for _, err := range v.Entries() {
+			if !errors.Is(err, ErrKind) {
+				t.Error(err)
+			}
+		}
+		if _, err := v.State(); !errors.Is(err, ErrKind) {
+			t.Error(err)
+		}
+		for _, err := range v.Items() {
+			if !errors.Is(err, ErrKind) {
+				t.Error(err)
+			}
+		}
+		if v.ModuleID() != 0 {
+			t.Error("a module")
+		}
+		if _, err := v.Decode(100); err != nil {
+			t.Errorf("%s: %v", r.Key, err)
+		}
+		if _, err := v.Decode(100); !errors.Is(err, ErrValueRead) {
+			t.Error(err)
+		}
+	})
+}
+
+// What is kept beyond its record gives errors, not bytes of another.
+func TestValueKept(t *testing.T) {
+	t.Parallel()
+	var kept io.Reader
+	var value *Value
+	read(t, newFile(11).set("a", strings.Repeat("a", 1000)).key(typeString, "b").lzf(strings.Repeat("b", 1000)).set("c", "ccc").end(), func(r *Record, v *Value) {
+		if kept != nil {
+			if p, err := io.ReadAll(kept); len(p) > 0 || !errors.Is(err, ErrValueRead) {
+				t.Errorf("read %q, %v", p, err)
+			}
+		}
+		kept, value = v.Reader(), v
+		if p, err := io.ReadAll(io.LimitReader(kept, 10)); err != nil || len(p) == 0 {
+			t.Errorf("read %q, %v", p, err)
+		}
+	})
+	if _, err := value.Raw(io.Discard); !errors.Is(err, ErrValueRead) {
+		t.Error(err)
+	}
+}
+
+// The counter, the idle time and the number of elements come with the record.
+func TestRecordDescription(t *testing.T) {
+	t.Parallel()
+	f := newFile(11).bytes(opIdle).length(100).set("idle", "v").bytes(opFrequency, 7).key(typeList, "freq").length(3).strings("a", "b", "c")
+	f.key(typeHashListpack, "pack").strings(listpack("\x01", "\x02", "\x03", "\x04")).key(typeStream3, "stream").raw(vectors()["stream, third form"].raw)
+	f.key(typeListQuicklist2, "quick").raw(vectors()["plain and packed nodes"].raw)
+	want := map[string][3]int64{"idle": {100, -1, -1}, "freq": {-1, 7, 3}, "pack": {-1, -1, 2}, "stream": {-1, -1, 0}, "quick": {-1, -1, 3}}
+	o := Options{Keys: true, OnRecord: func(r *Record) error {
+		if got := [3]int64{r.Idle, int64(r.Freq), r.Elements}; got != want[string(r.Key)] || r.Value != nil {
+			t.Errorf("%s: %v, not %v", r.Key, got, want[string(r.Key)])
+		}
+		return nil
+	}}
+	if _, err := newScanner(bytes.NewReader(f.end()), o, 128).Scan(); err != nil {
+		t.Fatal(err)
 	}
 }
