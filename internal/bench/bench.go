@@ -177,6 +177,7 @@ func (s *Stage) basics(ctx context.Context) ([]Row, error) {
 	var rows []Row
 	for _, m := range []Measure{
 		{Name: "capture", Anchor: s.CLI("/dev/null"), AnchorName: s.cli() + " --rdb /dev/null", Ours: s.Capture, Limit: 1.15},
+		{Name: "capture that counts what is in the key space", Anchor: s.Capture, AnchorName: "capture that does not", Ours: s.CaptureCounted, Limit: 1.05},
 		{Name: "capture to a file, fsync", Anchor: s.CLI(s.Temp("cli.rdb")), AnchorName: s.cli() + " --rdb FILE",
 			Ours: func(ctx context.Context) error { return s.CaptureTo(ctx, s.Temp("capture.rdb")) }, Limit: 1.15},
 		{Name: "verify an RDB: CRC64, every record", Anchor: s.Check, AnchorName: s.check(), Ours: s.Scan, Limit: 1},

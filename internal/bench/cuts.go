@@ -49,10 +49,14 @@ func Cuts(ctx context.Context, w io.Writer, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	row.Size = s.Size // known since the first capture
+	counted, err := s.Compare(ctx, Measure{Name: "the same, counting what is in the key space", Ours: s.counted, Limit: 1.05, AnchorName: "without counting", Anchor: s.capture})
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	row.Size, counted.Size = s.Size, s.Size // known since the first capture
 	fmt.Fprintf(w, "%d shards: %s %s, %d keys, RDBs of %d MB together, medians of %d runs, %d cores.\n\n",
 		cutShards, s.Engine, s.Node.Binary.Version, s.Keys, s.Size/1e6, s.Runs, runtime.NumCPU())
-	if err := Table(w, []Row{row}); err != nil {
+	if err := Table(w, []Row{row, counted}); err != nil {
 		return err
 	}
 	fmt.Fprint(w, "\n| writes held | pause | slowest fork | pause less slowest fork | promised |\n|---|---|---|---|---|\n")
@@ -133,14 +137,24 @@ func (s *cutStage) capture(ctx context.Context) error {
 	return err
 }
 
-// cut captures all shards and drops the data.
+// counted captures as snapshots do, which tell what is in them.
+func (s *cutStage) counted(ctx context.Context) error {
+	_, err := s.cutWith(ctx, capture.Options{SpoolDir: s.temp, Count: true})
+	return err
+}
+
 func (s *cutStage) cut(ctx context.Context) (*capture.Cut, error) {
+	return s.cutWith(ctx, capture.Options{SpoolDir: s.temp})
+}
+
+// cutWith captures all shards and drops the data.
+func (s *cutStage) cutWith(ctx context.Context, o capture.Options) (*capture.Cut, error) {
 	var targets []capture.Target
 	for _, n := range s.nodes {
 		source := capture.Source{Address: address(n), User: engine.AdminUser, Password: n.Password}
 		targets = append(targets, capture.Target{Primary: source, Slots: n.Slots, W: io.Discard})
 	}
-	cut, err := capture.Capture(ctx, targets, capture.Options{SpoolDir: s.temp})
+	cut, err := capture.Capture(ctx, targets, o)
 	if err != nil {
 		return nil, err
 	}

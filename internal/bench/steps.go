@@ -37,6 +37,17 @@ func (s *Stage) Capture(ctx context.Context) error {
 	return err
 }
 
+// CaptureCounted takes a capture as snapshots do, which tell what is in them, and drops it.
+func (s *Stage) CaptureCounted(ctx context.Context) error {
+	r, err := capture.Shard(ctx, s.Source, io.Discard, capture.Options{SpoolDir: s.temp, Count: true})
+	if err == nil {
+		if report := r.Keys.Report(r.Summary); report.Keys != s.Keys {
+			err = fmt.Errorf("%d keys were counted of %d", report.Keys, s.Keys)
+		}
+	}
+	return err
+}
+
 // CaptureTo takes a capture into a file and syncs it.
 func (s *Stage) CaptureTo(ctx context.Context, path string) error {
 	return create(path, func(f *os.File) error {
