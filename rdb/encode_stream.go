@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // A node of a stream has so many entries, or fewer if they are large.
@@ -231,7 +232,7 @@ func (e *encoder) streamState(t byte, st *StreamState) {
 			e.length(uint64(g.EntriesRead))
 		}
 		e.length(uint64(len(g.Pending)))
-		for _, p := range g.Pending {
+		for _, p := range inOrder(g.Pending, func(a, b Pending) int { return a.ID.Compare(b.ID) }) {
 			e.rawID(p.ID)
 			e.fixed64(uint64(p.DeliveredAt))
 			e.length(p.Deliveries)
@@ -245,10 +246,18 @@ func (e *encoder) streamState(t byte, st *StreamState) {
 				e.fixed64(uint64(c.ActiveAt))
 			}
 			e.length(uint64(len(c.Pending)))
-			for _, id := range c.Pending {
+			for _, id := range inOrder(c.Pending, StreamID.Compare) {
 				e.rawID(id)
 				e.spill()
 			}
 		}
 	}
+}
+
+// inOrder returns a list in order, as engines keep and write it.
+func inOrder[T any](list []T, compare func(a, b T) int) []T {
+	if slices.IsSortedFunc(list, compare) {
+		return list
+	}
+	return slices.SortedFunc(slices.Values(list), compare)
 }

@@ -55,7 +55,17 @@ func canonical(d Data) string {
 				add("", f.Name, f.Value)
 			}
 		}
-		parts = append(parts, fmt.Sprintf("%+v", d.StreamState))
+		st := d.StreamState
+		st.Groups = slices.Clone(st.Groups)
+		for i := range st.Groups {
+			g := &st.Groups[i]
+			g.Pending = slices.SortedFunc(slices.Values(g.Pending), func(a, b Pending) int { return a.ID.Compare(b.ID) })
+			g.Consumers = slices.Clone(g.Consumers)
+			for j := range g.Consumers {
+				g.Consumers[j].Pending = slices.SortedFunc(slices.Values(g.Consumers[j].Pending), StreamID.Compare)
+			}
+		}
+		parts = append(parts, fmt.Sprintf("%+v", st))
 	case *Module:
 		sorted = false
 		for _, item := range d.Items {
@@ -171,7 +181,7 @@ func someStream(rng *rand.Rand, version int) *Stream {
 			if version >= 11 {
 				c.ActiveAt = rng.Int64N(1<<41) - 1
 			}
-			for _, e := range d.Entries {
+			for _, e := range slices.Backward(d.Entries) {
 				if rng.IntN(10) == 0 && !slices.ContainsFunc(g.Pending, func(p Pending) bool { return p.ID == e.ID }) {
 					g.Pending = append(g.Pending, Pending{e.ID, rng.Int64N(1 << 41), rng.Uint64N(200)})
 					c.Pending = append(c.Pending, e.ID)
@@ -179,7 +189,6 @@ func someStream(rng *rand.Rand, version int) *Stream {
 			}
 			g.Consumers = append(g.Consumers, c)
 		}
-		slices.SortFunc(g.Pending, func(a, b Pending) int { return a.ID.Compare(b.ID) })
 		d.Groups = append(d.Groups, g)
 	}
 	if version >= 10 {
@@ -284,6 +293,9 @@ func TestWriterRoundTrip(t *testing.T) {
 		}
 		if sum.Keys != 15 || sum.Expiring != expiring || sum.Bytes != int64(file.Len()) {
 			t.Errorf("%+v for %d bytes with %d expiring", sum, file.Len(), expiring)
+		}
+		if _, err := NewScanner(bytes.NewReader(file.Bytes()), Options{Deep: true}).Scan(); err != nil {
+			t.Errorf("%d: %v", seed, err)
 		}
 		s := newScanner(bytes.NewReader(file.Bytes()), Options{}, 128+int(seed)*50)
 		for r, err := range s.Records() {
@@ -401,6 +413,9 @@ func TestWriterStreamsThrough(t *testing.T) {
 		}
 		if _, err := second.Close(); err != nil {
 			t.Fatal(err)
+		}
+		if _, err := NewScanner(bytes.NewReader(target.Bytes()), Options{Deep: true}).Scan(); err != nil {
+			t.Errorf("%d: %v", seed, err)
 		}
 		for r, err := range newScanner(&target, Options{}, 4096).Records() {
 			if err != nil {
