@@ -27,6 +27,7 @@ func main() {
 		run  func() error
 	}{
 		{"basics", func() error { return bench.Run(ctx, os.Stdout, o) }},
+		{"codec", func() error { return bench.Codec(ctx, os.Stdout, o, *program) }},
 		{"server", func() error { return bench.Server(ctx, os.Stdout, o, *program) }},
 		{"cuts", func() error { return bench.Cuts(ctx, os.Stdout, o) }},
 		{"shards", func() error { return bench.Shards(ctx, os.Stdout, o, *program) }},

@@ -9,8 +9,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyframe/keyframe/internal/cli"
 	"github.com/keyframe/keyframe/internal/engine"
 )
+
+// asProgram makes the processes that the tests start the program itself.
+const asProgram = "KEYFRAME_BENCH_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		os.Exit(cli.Main("test", os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	if err := os.Setenv(asProgram, "1"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // Every step works; how fast is not for a test to say.
 func TestRunMeasuresAndLeavesNothing(t *testing.T) {
@@ -49,6 +63,29 @@ func TestCutsMeasuresAndLeavesNothing(t *testing.T) {
 	for _, want := range []string{"3 times valkey-cli --rdb /dev/null at once", "at most 1.15", "| no clients | ", "at most 5 ms", "clients that write"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &out)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestCodecMeasuresAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, log bytes.Buffer
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if err := Codec(ctx, &out, Options{Bytes: 3 << 20, Runs: 1, Dir: dir, Log: &log}, program); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	for _, want := range []string{"without LZF", "with LZF", "| deep verify", "at least 12 |", "| split in four by slot, fsync |", "| keyframe rdb split --into 4 |", "| CRC64, 16 tables |", "| LZF, unpacking |"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the tables lack %q:\n%s", want, &out)
 		}
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
