@@ -139,6 +139,7 @@ func (d *door) settle() {
 		{"elasticache", "CreateUser", `{"UserId":"user-two","UserName":"user-two","Engine":"valkey","AccessString":"on ~* +@all","Passwords":["` + secret + `-b"]}`},
 		{"elasticache", "CreateUserGroup", `{"UserGroupId":"users","Engine":"valkey","UserIds":["user"]}`},
 		{"elasticache", "CreateServerlessCache", `{"ServerlessCacheName":"serverless","Engine":"valkey"}`},
+		{"elasticache", "CreateServerlessCache", `{"ServerlessCacheName":"items","Engine":"memcached"}`},
 		{"elasticache", "CreateCacheCluster", `{"CacheClusterId":"alone","Engine":"valkey","CacheNodeType":"cache.t3.micro","NumCacheNodes":1}`},
 		{"elasticache", "CreateCacheCluster", `{"CacheClusterId":"mem","Engine":"memcached","CacheNodeType":"cache.t3.micro","NumCacheNodes":3}`},
 		{"elasticache", "CreateReplicationGroup", `{"ReplicationGroupId":"plain","ReplicationGroupDescription":"d","Engine":"valkey","CacheNodeType":"cache.t3.micro","NumCacheClusters":3,
@@ -157,6 +158,7 @@ func (d *door) settle() {
 	d.ok("memorydb", "CreateCluster", `{"ClusterName":"second","ACLName":"open-access","NodeType":"db.t4g.small"}`)
 	d.available()
 	d.ok("elasticache", "CreateServerlessCacheSnapshot", `{"ServerlessCacheName":"serverless","ServerlessCacheSnapshotName":"kept"}`)
+	d.ok("elasticache", "CreateServerlessCacheSnapshot", `{"ServerlessCacheName":"items","ServerlessCacheSnapshotName":"kept-items"}`)
 	d.ok("elasticache", "CreateSnapshot", `{"ReplicationGroupId":"group","SnapshotName":"kept"}`)
 	d.ok("memorydb", "CreateSnapshot", `{"ClusterName":"cluster","SnapshotName":"kept"}`)
 	d.available()
@@ -387,9 +389,9 @@ func with(tree map[string]any, p place, in reflect.Type, value any) map[string]a
 }
 
 var strange = []any{nil, "", " ", "x", strings.Repeat("a", 300), strings.Repeat("é", 70_000), "a\nb\r\nc", "\x00", `"'\ ;$(id) #`, "*", "-", "..", "../../etc", "-1", "0", "default", "DEFAULT", "open-access", "arn:aws:s3:::",
-	"arn:aws:s3:::bucket/a.rdb", "arn:aws:elasticache:us-east-1:999999999999:snapshot:kept", "arn:aws:elasticache:us-east-1:123456789012:serverlesscachesnapshot:kept", "arn:aws:elasticache:us-east-1:123456789012:user:user", "arn::::::", "9999999999999999999999", "mon:23:30-mon:00:30", "25:00-26:00",
+	"arn:aws:s3:::bucket/a.rdb", "arn:aws:elasticache:us-east-1:999999999999:snapshot:kept", "arn:aws:elasticache:us-east-1:123456789012:serverlesscachesnapshot:kept", "arn:aws:elasticache:us-east-1:123456789012:user:user", "arn:aws:elasticache:us-east-1:123456789012:serverlesscachesnapshot:kept-items", "arn:aws:s3:::bucket/a.items", "arn::::::", "9999999999999999999999", "mon:23:30-mon:00:30", "25:00-26:00",
 	"0-16383", "0-8191,", "16384-1", "8.0", "99.99", 1.5, true, list(), list("x"), map[string]any{}, map[string]any{"x": 1},
-	"kept", "new", "serverless", "alone", "mem", "plain", "plain-002", "group", "group-0001-001", "cluster", "cluster-0001-001", "user-two", "users", "acl", "params", "subnets", "0001", "0002",
+	"kept", "kept-items", "new", "serverless", "items", "alone", "mem", "plain", "plain-002", "group", "group-0001-001", "cluster", "cluster-0001-001", "user-two", "users", "acl", "params", "subnets", "0001", "0002",
 	"valkey", "redis", "memcached", "cache.r7g.large", "db.r7g.large", "on ~* +@all", "on (~* +config|set)", "~a\nuser x on nopass ~* +@all", ">password", "us-east-1b", "bmV4dA==", "eyJhIjoxfQ=="}
 
 // hostile are values for a place: hardly one is right.
