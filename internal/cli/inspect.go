@@ -37,7 +37,7 @@ type inspection struct {
 func (s *session) inspectCommand(cmd *cobra.Command, open opener) *cobra.Command {
 	cmd.Short, cmd.Long = "Tell what takes the bytes: types, prefixes, expiries, the biggest keys", inspectLong
 	var in inspection
-	cmd.Flags().IntVar(&in.top, "top", 20, "lines of each table")
+	cmd.Flags().IntVar(&in.top, "top", 10, "lines of each table")
 	cmd.Flags().BoolVar(&in.anew, "scan", false, "count anew, even if there is a report from the capture")
 	cmd.Flags().BoolVar(&in.slots, "slots", false, "count cluster slots too; always done for a cluster's snapshot")
 	cmd.Flags().StringVar(&in.separators, "separators", "", `bytes that end a prefix, such as ":/" (counts anew) [":/|", and "._-" in keys without these]`)
