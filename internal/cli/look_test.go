@@ -312,6 +312,14 @@ func stored(t *testing.T, dir, name string, kind snapstore.Stream, shards map[st
 			t.Fatal(err)
 		}
 		sh := snapstore.Shard{Name: fmt.Sprintf("%04d", i+1), Bytes: got.PlainBytes, Parts: got.Parts}
+		if kind == snapstore.Memcached {
+			sum, err := itemfile.Scan(stdbytes.NewReader(data), itemfile.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sh.Items = &snapstore.Items{From: now, To: now}
+			sh.Items.Content, sh.Items.Expiry = snapstore.ItemSums(sum.Sum)
+		}
 		if shard != "" {
 			if sh.Slots, err = resource.ParseSlots(shard); err != nil {
 				t.Fatal(err)
