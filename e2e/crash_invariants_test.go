@@ -264,7 +264,7 @@ func (s *server) checkEngines(t *testing.T, stores *app.Stores, want wanted) {
 			nodes[n.ID] = cache.Status == resource.CacheAvailable
 		}
 		if items, ok := want.items[name]; ok && cache.Status == resource.CacheAvailable {
-			wantMem(t, fmt.Sprintf("%s:%d", cache.Endpoint.Address, cache.Endpoint.Port), items)
+			wantMem(t, dialMem(t, fmt.Sprintf("%s:%d", cache.Endpoint.Address, cache.Endpoint.Port), nil), items)
 		}
 		if cache.Status != resource.CacheAvailable || cache.Engine == resource.Memcached {
 			continue

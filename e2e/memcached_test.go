@@ -197,12 +197,11 @@ func fillMem(t *testing.T, m *mem, n int) map[string]memItem {
 }
 
 // wantMem compares all items of a cache with those that should be there.
-func wantMem(t *testing.T, address string, want map[string]memItem) {
+func wantMem(t *testing.T, m *mem, want map[string]memItem) {
 	t.Helper()
-	m := dialMem(t, address, nil)
 	// An item whose time is up may still be counted.
 	if got := m.stat(t, "curr_items"); got != strconv.Itoa(len(want)) && got != strconv.Itoa(len(want)+1) {
-		t.Errorf("%s holds %s items, want %d", address, got, len(want))
+		t.Errorf("%s holds %s items, want %d", m.RemoteAddr(), got, len(want))
 	}
 	got := m.get(t, slices.Collect(maps.Keys(want))...)
 	for key, it := range want {
@@ -240,7 +239,7 @@ func TestMemcachedSnapshots(t *testing.T) {
 	}
 	wantEvent(t, c.events(t, "serverless-cache-snapshot", "s1"), "Snapshot s1 created for cache sessions.")
 	wantEvent(t, c.events(t, "serverless-cache-snapshot", "s1"), "Snapshot s1 shows no one instant")
-	wantMem(t, m.RemoteAddr().String(), want) // as it was
+	wantMem(t, m, want) // as it was
 	ok[*types.ServerlessCacheSnapshot](t)(c.copy("s1", "c1"))
 	c.snapshotIn(t, "c1", "available")
 	c.newBucket(t, "exports")
@@ -260,8 +259,8 @@ func TestMemcachedSnapshots(t *testing.T) {
 			t.Fatalf("%s: %q", name, c.events(t, "serverless-cache", name))
 		}
 		wantEvent(t, c.events(t, "serverless-cache", name), "is created and data was restored from snapshot")
-		wantMem(t, address(made), want)
 		m := dialMem(t, address(made), nil)
+		wantMem(t, m, want)
 		for key, life := range map[string]int64{"session:0": -1, "session:1": 7200, "session:2": 40 * 24 * 3600} {
 			if got := m.ttl(t, key); got > life || got < life-120 && life > 0 {
 				t.Errorf("%s: %s lives for %d seconds, want %d", name, key, got, life)
@@ -282,7 +281,7 @@ func TestMemcachedSnapshots(t *testing.T) {
 	ok[*types.ServerlessCacheSnapshot](t)(c.deleteSnapshot("s1"))
 	c.snapshotGone(t, "s1")
 	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("again", memcached, from(*c.snapshotIn(t, "final", "available").ARN)))
-	wantMem(t, address(c.status(t, "again", "available", "create-failed")), want)
+	wantMem(t, dialMem(t, address(c.status(t, "again", "available", "create-failed")), nil), want)
 }
 
 // refusedItems are restores that cannot be: across engines, and of files that are not what they should be.
@@ -313,4 +312,41 @@ func refusedItems(t *testing.T, c *client, file []byte, arn string) {
 		}
 		wantEvent(t, c.events(t, "serverless-cache", name), "Failed to create cache "+name, "Data restoration from snapshot failed because")
 	}
+}
+
+// Memcached that speaks TLS is captured and restored so, daily too, and adopted by the next server.
+func TestMemcachedWithTLS(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "--serverless-tls")
+	c := s.as("default", "us-east-1")
+	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("sessions", memcached, func(in *elasticache.CreateServerlessCacheInput) {
+		in.SnapshotRetentionLimit, in.DailySnapshotTime = aws.Int32(1), aws.String(time.Now().UTC().Add(-2*time.Minute).Format("15:04"))
+	}))
+	made := c.status(t, "sessions", "available", "create-failed")
+	if *made.Status != "available" {
+		t.Fatal(c.events(t, "serverless-cache", "sessions"))
+	}
+	want := fillMem(t, dialMem(t, address(made), s.trust()), 100)
+	plain := dialMem(t, address(made), nil)
+	fmt.Fprint(plain, "version\r\n") //nolint:errcheck // the answer tells
+	if line, err := plain.r.ReadString('\n'); err == nil {
+		t.Errorf("the cache speaks plain TCP too: %q", line)
+	}
+	s.age(t, "sessions", time.Hour)
+	c = s.as("default", "us-east-1") // the address changed
+	wantMem(t, dialMem(t, address(c.status(t, "sessions", "available")), s.trust()), want)
+	var daily types.ServerlessCacheSnapshot
+	until(t, "the daily snapshot", func() (bool, error) {
+		out, err := c.DescribeServerlessCacheSnapshots(t.Context(), &elasticache.DescribeServerlessCacheSnapshotsInput{SnapshotType: aws.String("automated")})
+		if err != nil || len(out.ServerlessCacheSnapshots) == 0 {
+			return false, err
+		}
+		daily = out.ServerlessCacheSnapshots[0]
+		return *daily.Status == "available", nil
+	})
+	if daily.ExpiryTime == nil || !strings.HasPrefix(*daily.ServerlessCacheSnapshotName, "automatic.sessions-") {
+		t.Errorf("it shows %+v", daily)
+	}
+	ok[*elasticache.CreateServerlessCacheOutput](t)(c.newCache("restored", memcached, from(*daily.ARN)))
+	wantMem(t, dialMem(t, address(c.status(t, "restored", "available", "create-failed")), s.trust()), want)
 }
