@@ -1,28 +1,16 @@
 package rdb
 
 import (
-	"encoding/binary"
 	"hash/maphash"
 
 	"github.com/keyframe/keyframe/rdb/packed"
 )
 
-// entryID identifies an entry of a stream.
-type entryID struct{ ms, seq uint64 }
-
-func (id entryID) less(other entryID) bool {
-	return id.ms < other.ms || id.ms == other.ms && id.seq < other.seq
-}
-
-func idAt(p []byte) entryID {
-	return entryID{binary.BigEndian.Uint64(p), binary.BigEndian.Uint64(p[8:])}
-}
-
 // streamSoFar is what the nodes of a stream held.
 type streamSoFar struct {
 	any  bool
-	last entryID // of the entries, deleted ones too, if any
-	live uint64  // entries that are not deleted
+	last StreamID // of the entries, deleted ones too, if any
+	live uint64   // entries that are not deleted
 }
 
 // verifyStream consumes a stream of form 1, 2 or 3.
@@ -38,8 +26,8 @@ func (s *Scanner) verifyStream(form int) error {
 			return err
 		}
 		at := s.offset()
-		if v.any && !v.last.less(key) {
-			return s.corruptAt(at, "a stream node %d-%d behind the entry %d-%d", key.ms, key.seq, v.last.ms, v.last.seq)
+		if v.any && v.last.Compare(key) >= 0 {
+			return s.corruptAt(at, "a stream node %v behind the entry %v", key, v.last)
 		}
 		blob, from, err := s.readBlob()
 		if err != nil {
@@ -63,8 +51,8 @@ func (s *Scanner) verifyStream(form int) error {
 	if err != nil {
 		return err
 	}
-	if v.any && last.less(v.last) {
-		return s.corruptAt(at, "a stream with the entry %d-%d says that its last one is %d-%d", v.last.ms, v.last.seq, last.ms, last.seq)
+	if v.any && last.Compare(v.last) < 0 {
+		return s.corruptAt(at, "a stream with the entry %v says that its last one is %v", v.last, last)
 	}
 	if form >= 2 { // first ID, greatest deleted ID, entries ever added
 		if err := s.skipLengths(5); err != nil {
@@ -92,29 +80,29 @@ func (s *Scanner) verifyStream(form int) error {
 }
 
 // readID consumes an ID that is stored as two lengths.
-func (s *Scanner) readID() (id entryID, err error) {
-	if id.ms, err = s.readLength(); err == nil {
-		id.seq, err = s.readLength()
+func (s *Scanner) readID() (id StreamID, err error) {
+	if id.Ms, err = s.readLength(); err == nil {
+		id.Seq, err = s.readLength()
 	}
 	return id, err
 }
 
 // readNodeKey consumes the name of a node: the ID that those of its entries
 // count from.
-func (s *Scanner) readNodeKey() (entryID, error) {
+func (s *Scanner) readNodeKey() (StreamID, error) {
 	start := s.offset()
 	head, err := s.readStringHead()
 	if err != nil {
-		return entryID{}, err
+		return StreamID{}, err
 	}
 	if head.length != streamID {
-		return entryID{}, s.corrupt("a stream node named by %d bytes instead of %d", head.length, streamID)
+		return StreamID{}, s.corrupt("a stream node named by %d bytes instead of %d", head.length, streamID)
 	}
 	s.deep.text, err = s.readText(s.deep.text[:0], head, start)
 	if err != nil {
-		return entryID{}, err
+		return StreamID{}, err
 	}
-	return idAt(s.deep.text), nil
+	return streamIDAt(s.deep.text), nil
 }
 
 // nodeWalk reads the elements of a stream's node.
@@ -173,7 +161,7 @@ func (n *nodeWalk) pass(elements int64) error {
 // verifyNode verifies a listpack of entries whose IDs count from key. A master
 // entry comes first: how many there are, live and deleted, and the fields that
 // most of them have.
-func (s *Scanner) verifyNode(blob packed.Listpack, at blobAt, key entryID, v *streamSoFar) error {
+func (s *Scanner) verifyNode(blob packed.Listpack, at blobAt, key StreamID, v *streamSoFar) error {
 	n := nodeWalk{s, at, blob.Walk()}
 	live, err := n.count()
 	if err != nil {
@@ -201,7 +189,7 @@ func (s *Scanner) verifyNode(blob packed.Listpack, at blobAt, key entryID, v *st
 		if err != nil {
 			return err
 		}
-		if id.less(before) || !first && id == before {
+		if id.Compare(before) < 0 || !first && id == before {
 			return n.broken("the entries of a stream are not in ascending order")
 		}
 		before = id
@@ -227,7 +215,7 @@ func (s *Scanner) verifyNode(blob packed.Listpack, at blobAt, key entryID, v *st
 
 // entry reads one entry up to the number of its elements, which it ends with.
 // shared is the number of fields in the master entry.
-func (n *nodeWalk) entry(key entryID, shared int64) (flags int64, id entryID, err error) {
+func (n *nodeWalk) entry(key StreamID, shared int64) (flags int64, id StreamID, err error) {
 	var ms, seq int64
 	if flags, err = n.integer(); err != nil {
 		return flags, id, err
@@ -256,7 +244,7 @@ func (n *nodeWalk) entry(key entryID, shared int64) (flags int64, id entryID, er
 	if err == nil && stated != elements {
 		err = n.broken("a stream's entry does not end with the number of its elements")
 	}
-	return flags, entryID{key.ms + uint64(ms), key.seq + uint64(seq)}, err
+	return flags, StreamID{key.Ms + uint64(ms), key.Seq + uint64(seq)}, err
 }
 
 // pending sums the IDs of pending entries so that the entries of a group can be
@@ -273,15 +261,15 @@ func (s *Scanner) readPending(p *pending, own bool) error {
 	if err != nil {
 		return err
 	}
-	var before entryID
+	var before StreamID
 	for i := range n {
 		if err := s.need(streamID); err != nil {
 			return err
 		}
 		raw := s.buf[s.pos : s.pos+streamID]
-		id := idAt(raw)
-		if i > 0 && !before.less(id) {
-			return s.corrupt("the pending entry %d-%d behind %d-%d", id.ms, id.seq, before.ms, before.seq)
+		id := streamIDAt(raw)
+		if i > 0 && before.Compare(id) >= 0 {
+			return s.corrupt("the pending entry %v behind %v", id, before)
 		}
 		before = id
 		p.n++
