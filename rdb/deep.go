@@ -24,9 +24,7 @@ func newDeep(wanted bool) *deep {
 	if !wanted {
 		return nil
 	}
-	d := &deep{pendingID: maphash.MakeSeed()}
-	d.seen.seed, d.names.seed = maphash.MakeSeed(), maphash.MakeSeed()
-	return d
+	return &deep{seen: newSeen(), names: newSeen(), pendingID: maphash.MakeSeed()}
 }
 
 // trim gives up what only an unusual value needed.

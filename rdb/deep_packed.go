@@ -55,32 +55,30 @@ func (s *Scanner) verifyTuples(l packed.Listpack, at blobAt, width int, scores b
 	stated, _ := l.Len()
 	d.seen.reset(min(stated, len(l)/2) / width)
 	w := l.Walk()
-	for part := 0; ; {
+	for {
 		e, ok := w.Next()
 		if !ok {
-			if err := w.Err(); err != nil {
-				return n, err
-			}
-			if part != 0 {
+			return n, w.Err()
+		}
+		if !d.fresh(e) {
+			return n, s.brokenBlob(at, w.Offset(), "an element that was there before")
+		}
+		n++
+		for part := 1; part < width; part++ {
+			if e, ok = w.Next(); !ok {
+				if err := w.Err(); err != nil {
+					return n, err
+				}
 				return n, s.brokenBlob(at, w.Offset(), "an element without its counterpart")
 			}
-			return n, nil
-		}
-		switch {
-		case part == 0:
-			if !d.fresh(e) {
-				return n, s.brokenBlob(at, w.Offset(), "an element that was there before")
+			if scores && !e.Number && !isScore(e.Text) {
+				return n, s.brokenBlob(at, w.Offset(), "a score that is no number")
 			}
-			n++
-		case scores && !e.Number && !isScore(e.Text):
-			return n, s.brokenBlob(at, w.Offset(), "a score that is no number")
-		case part == 2:
-			if ms, ok := e.Integer(); !ok || ms < 0 || ms > maxFieldExpiry {
-				return n, s.brokenBlob(at, w.Offset(), "an expiry that is no time")
+			if part == 2 {
+				if ms, ok := e.Integer(); !ok || ms < 0 || ms > maxFieldExpiry {
+					return n, s.brokenBlob(at, w.Offset(), "an expiry that is no time")
+				}
 			}
-		}
-		if part++; part == width {
-			part = 0
 		}
 	}
 }
@@ -127,13 +125,13 @@ func (s *Scanner) verifyZipmap(z packed.Zipmap, at blobAt) (int, error) {
 	return n / 2, nil
 }
 
-// fresh tells that an element was not in its collection before.
+// fresh tells that an element was not in its collection before. Text and number
+// of the same digits are the same.
 func (d *deep) fresh(e packed.Element) bool {
-	if !e.Number {
-		return d.seen.add(e.Text)
+	if v, ok := e.Integer(); ok {
+		return d.seen.addInteger(v)
 	}
-	var room [20]byte
-	return d.seen.add(strconv.AppendInt(room[:0], e.Int, 10))
+	return d.seen.add(e.Text)
 }
 
 // isScore tells that text is a number and not NaN. Most scores are short

@@ -17,10 +17,19 @@ const (
 // million and a half of elements are remembered, and all compared with these.
 type seen struct {
 	seed   maphash.Seed
+	secret [3]uint64              // the same for integers; two of them odd
 	tables [lastSeen + 1][]uint64 // by the logarithm of their size; a slot of 0 is free
 	slots  []uint64               // the table in use
 	size   int                    // its logarithm
 	room   int                    // for hashes before it is three quarters full
+}
+
+func newSeen() seen {
+	t := seen{seed: maphash.MakeSeed()}
+	for i := range t.secret {
+		t.secret[i] = maphash.Bytes(t.seed, []byte{byte(i)}) | 1
+	}
+	return t
 }
 
 // reset begins a collection of some expected number of elements.
@@ -46,6 +55,14 @@ func (t *seen) use(size int) {
 
 // add remembers a text and returns false if it was there.
 func (t *seen) add(text []byte) bool { return t.addHash(maphash.Bytes(t.seed, text)) }
+
+// addInteger is add for collections whose integers all come through it. Two of
+// them never have the same hash.
+func (t *seen) addInteger(v int64) bool {
+	h := (uint64(v) ^ t.secret[0]) * t.secret[1]
+	h = (h ^ h>>32) * t.secret[2]
+	return t.addHash(h ^ h>>29)
+}
 
 func (t *seen) addHash(h uint64) bool {
 	h = max(h, 1)

@@ -78,11 +78,11 @@ func (l Listpack) All() iter.Seq2[Element, error] {
 
 // ListpackWalk steps through a Listpack, for readers of what is nested in it.
 type ListpackWalk struct {
-	l           Listpack
-	at, pos, n  int
-	end         int
-	err         error
-	countedOnce bool
+	l       Listpack
+	at, pos int
+	end     int // place of the terminator; 0 when the walk is over
+	n       int
+	err     error
 }
 
 // Walk begins at the first element.
@@ -93,19 +93,37 @@ func (l Listpack) Walk() ListpackWalk {
 
 // Next returns the next element. false means that there is none, or an error.
 func (w *ListpackWalk) Next() (Element, bool) {
-	if w.err != nil {
-		return Element{}, false
+	if pos := w.pos; pos < w.end {
+		// Nearly all elements are short, with their length in one byte behind.
+		b := w.l[pos]
+		size := int(listpackSizes[b])
+		if stop := pos + size; size != 0 && stop < w.end && w.l[stop] == byte(size) {
+			w.at, w.pos = pos, stop+1
+			w.n++
+			switch {
+			case b < 0x80:
+				return Element{Int: int64(b), Number: true}, true
+			case b < 0xc0:
+				return Element{Text: w.l[pos+1 : stop : stop]}, true
+			}
+			return w.l.element(pos, pos, stop), true
+		}
 	}
+	return w.next()
+}
+
+// next is Next where it takes more care.
+func (w *ListpackWalk) next() (Element, bool) {
 	w.at = w.pos
-	if w.pos == w.end {
-		if !w.countedOnce {
-			w.err, w.countedOnce = w.l.counted(w.n), true
+	if w.pos >= w.end {
+		if w.end != 0 {
+			w.err, w.end = w.l.counted(w.n), 0
 		}
 		return Element{}, false
 	}
 	head, stop, next, err := w.l.entry(w.pos, w.end)
 	if err != nil {
-		w.err = err
+		w.err, w.end = err, 0
 		return Element{}, false
 	}
 	e := w.l.element(w.pos, head, stop)
