@@ -82,8 +82,8 @@ func (v *Value) readElement() (e Element, err error) {
 		e.Value, valueErr = v.readString(&v.texts.second, false)
 	case typeRedisHashTTL:
 		e.Value, valueErr = v.readString(&v.texts.second, false)
-		if ttl != 0 {
-			e.ExpireAt = notZero(v.minimum + int64(ttl) - 1)
+		if ttl != 0 && valueErr == nil {
+			valueErr = v.expire(&e, v.minimum+int64(ttl)-1)
 		}
 	default: // typeValkeyHash2
 		e.Value, valueErr = v.readString(&v.texts.second, true)
@@ -93,8 +93,8 @@ func (v *Value) readElement() (e Element, err error) {
 		if err := s.need(8); err != nil {
 			return e, v.broke(err)
 		}
-		if at := int64(binary.LittleEndian.Uint64(s.buf[s.pos:])); at != -1 {
-			e.ExpireAt = notZero(at)
+		if at := int64(binary.LittleEndian.Uint64(s.buf[s.pos:])); at != -1 && valueErr == nil {
+			valueErr = v.expire(&e, at)
 		}
 		s.pos += 8
 	}
@@ -102,6 +102,15 @@ func (v *Value) readElement() (e Element, err error) {
 		return e, textErr
 	}
 	return e, valueErr
+}
+
+// expire gives a field its expiry. One before 1970 is damage, not a time.
+func (v *Value) expire(e *Element, ms int64) error {
+	if ms < 0 {
+		return v.s.corrupt("a field that expires at %d", ms)
+	}
+	e.ExpireAt = notZero(ms)
+	return nil
 }
 
 // readTextScore consumes a score of the first form: text behind its length, or

@@ -153,9 +153,13 @@ func (v *Value) group(all func(func(packed.Element, error) bool), yield func(Ele
 		case place == 2:
 			at, ok := piece.Integer()
 			if !ok {
-				return v.s.corrupt("a field has the expiry %.40q", piece.Text)
+				return v.s.corrupt("a field that expires at %.40q", piece.Text)
 			}
-			e.ExpireAt = max(at, 0)
+			if at != 0 {
+				if err := v.expire(&e, at); err != nil {
+					return err
+				}
+			}
 		case v.kind == KindSortedSet:
 			if e.Score, err = v.scoreOf(piece); err != nil {
 				return err

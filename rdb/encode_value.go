@@ -110,6 +110,11 @@ func (e *encoder) chooseHash(d Hash) (byte, error) {
 	if len(d) == 0 {
 		return 0, errEmpty(KindHash)
 	}
+	for _, f := range d {
+		if f.ExpireAt < 0 {
+			return 0, fmt.Errorf("rdb: field %.60q cannot expire at %d", f.Name, f.ExpireAt)
+		}
+	}
 	isSmall := e.version >= 10 && !e.unpacked && len(d) <= packedFields &&
 		!slices.ContainsFunc(d, func(f Field) bool { return tooLong(f.Name) || tooLong(f.Value) })
 	expiring := slices.ContainsFunc(d, func(f Field) bool { return f.ExpireAt != 0 })

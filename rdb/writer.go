@@ -71,7 +71,6 @@ type Writer struct {
 	enc      encoder
 	out      summing
 	selected bool
-	db       uint64
 	lost     error
 	closed   bool
 	written  Written

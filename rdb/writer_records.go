@@ -69,6 +69,9 @@ func (w *Writer) WriteCollection(m Meta, c Collection) error {
 	if c.Len < 1 {
 		return errEmpty(c.Kind)
 	}
+	if c.MinExpireAt < 0 {
+		return fmt.Errorf("rdb: the fields of a hash cannot expire from %d on", c.MinExpireAt)
+	}
 	t, err := w.plainType(c)
 	if err != nil {
 		return err
