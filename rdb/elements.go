@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/keyframe/keyframe/rdb/lzf"
@@ -188,14 +189,22 @@ func (v *Value) restOfString(dst []byte, head stringHead, start int64) (_ []byte
 		dst, err = s.readText(dst, head, start)
 		return dst, v.broke(err)
 	}
-	if s.packed, err = s.appendBytes(s.packed[:0], head.stored); err != nil {
-		return dst, v.broke(err)
+	stored := s.buf[s.pos:s.end]
+	if uint64(len(stored)) >= head.stored {
+		stored = stored[:head.stored]
+		s.pos += len(stored)
+	} else {
+		if s.packed, err = s.appendBytes(s.packed[:0], head.stored); err != nil {
+			return dst, v.broke(err)
+		}
+		stored = s.packed
 	}
+	// The head was not believed if it claims more than lzf.MaxRatio times what has
+	// arrived by now.
 	had := len(dst)
-	// One byte more than claimed, to notice a stream that holds more.
-	dst, err = lzf.AppendPrefix(dst, s.packed, int(head.length)+1)
-	if err != nil || uint64(len(dst)-had) != head.length {
-		return dst, s.corruptAt(start, "LZF that does not hold the %d bytes it claims", head.length)
+	dst = slices.Grow(dst, int(head.length))[:had+int(head.length)]
+	if lzf.Decode(dst[had:], stored) != nil {
+		return dst[:had], s.corruptAt(start, "LZF that does not hold the %d bytes it claims", head.length)
 	}
 	return dst, nil
 }

@@ -255,3 +255,50 @@ func TestRecordDescription(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// manyMembers is a file with one set of any size, made while it is read.
+func manyMembers(members int) io.Reader {
+	head := newFile(11).key(typeSet, "set").length(uint64(members)).b
+	tail := newFile(11).bytes(opEOF).zeros(8).b[headerSize:]
+	return io.MultiReader(bytes.NewReader(head), io.LimitReader(&repeating{text: []byte("\x07member!")}, int64(members)*8), bytes.NewReader(tail))
+}
+
+type repeating struct {
+	text []byte
+	at   int
+}
+
+func (r *repeating) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = r.text[r.at%len(r.text)]
+		r.at++
+	}
+	return len(p), nil
+}
+
+// A collection takes the same memory whatever its size. Not in parallel: it counts
+// what the process allocates.
+func TestElementsMemory(t *testing.T) {
+	count := func(members int) float64 {
+		return testing.AllocsPerRun(1, func() {
+			n := 0
+			for r, err := range NewScanner(manyMembers(members), Options{}).Records() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				for e, err := range r.Value.Elements() {
+					if err != nil || string(e.Text) != "member!" {
+						t.Fatalf("%q, %v", e.Text, err)
+					}
+					n++
+				}
+			}
+			if n != members {
+				t.Errorf("%d members, not %d", n, members)
+			}
+		})
+	}
+	if few, many := count(10), count(2_000_000); many > few+20 {
+		t.Errorf("%v allocations for 2000000 members, %v for 10", many, few)
+	}
+}
