@@ -14,7 +14,8 @@ import (
 type Options struct {
 	// Tee receives exactly the file's bytes, magic through trailer, in large
 	// pieces and in order. It has them all when Scan returns without an error, and
-	// some prefix of them otherwise. It must not keep the slices.
+	// some prefix of them otherwise. It must not keep the slices, unless it is an
+	// Exchanger.
 	Tee io.Writer
 
 	// Keys asks for the keys and cluster slots of records.
@@ -44,6 +45,17 @@ type Options struct {
 	// with Record.Size 0. It may read the Value; what it leaves unread is skipped.
 	// Its error ends the scan and is returned as it is. Records is the same as a loop.
 	OnValue func(*Record, *Value) error
+}
+
+// An Exchanger is a Tee that takes buffers over, so that their bytes need not be
+// copied. Some bytes are written to it all the same, those at the end among them.
+type Exchanger interface {
+	io.Writer
+
+	// Exchange takes over buf, whose first n bytes are the next of the file, and
+	// returns a buffer to go on with, no shorter, which may be buf if its bytes are
+	// done with. Those of buf must stay as they are until it is returned.
+	Exchange(buf []byte, n int) ([]byte, error)
 }
 
 // Record is one key with its value, as it lies in the file. The Scanner reuses

@@ -329,3 +329,68 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%v allocations for 5000 records", got)
 	}
 }
+
+// hoarder is an Exchanger that gives a buffer back late, and looks at its bytes
+// only then.
+type hoarder struct {
+	got       bytes.Buffer
+	held      [][]byte
+	exchanged int
+}
+
+func (h *hoarder) Exchange(buf []byte, n int) ([]byte, error) {
+	h.exchanged++
+	h.held = append(h.held, buf[:n])
+	if len(h.held) < 3 {
+		return make([]byte, len(buf)), nil
+	}
+	first := h.held[0]
+	h.got.Write(first)
+	h.held = h.held[1:]
+	first = first[:cap(first)]
+	for i := range first {
+		first[i] = 0xaa
+	}
+	return first, nil
+}
+
+func (h *hoarder) Write(p []byte) (int, error) {
+	for _, b := range h.held {
+		h.got.Write(b)
+	}
+	h.held = nil
+	return h.got.Write(p)
+}
+
+func TestExchangedBuffersHoldTheFile(t *testing.T) {
+	t.Parallel()
+	exchanged := 0
+	for _, smp := range samples() {
+		for _, o := range []Options{{}, {Keys: true, OnRecord: func(*Record) error { return nil }}} {
+			h := &hoarder{}
+			o.Tee = h
+			want, err := newScanner(bytes.NewReader(smp.file), Options{}, 1<<10).Scan()
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum, err := newScanner(bytes.NewReader(smp.file), o, 1<<10).Scan()
+			if err != nil || sum.CRC != want.CRC || !bytes.Equal(h.got.Bytes(), smp.file) {
+				t.Errorf("%s: %d bytes of %d arrived, or others; %v", smp.name, h.got.Len(), len(smp.file), err)
+			}
+			exchanged += h.exchanged
+		}
+	}
+	if exchanged < 10 {
+		t.Errorf("only %d buffers were exchanged", exchanged)
+	}
+	for what, short := range map[string]Exchanger{"a short buffer": shorter{}, "no buffer": shorter{errors.New("broken")}} {
+		if _, err := newScanner(bytes.NewReader(sharedSample().file), Options{Tee: short}, 64).Scan(); err == nil {
+			t.Errorf("%s passed", what)
+		}
+	}
+}
+
+type shorter struct{ err error }
+
+func (s shorter) Exchange(buf []byte, _ int) ([]byte, error) { return buf[1:], s.err }
+func (s shorter) Write(p []byte) (int, error)                { return len(p), nil }

@@ -40,7 +40,8 @@ func (s *Scanner) fill(n int) error {
 		}
 		// Small reads pile up in the window, so that what leaves it is large.
 		if len(s.buf)-s.end < len(s.buf)/4 {
-			if err := s.flush(); err != nil {
+			next, err := s.exchange()
+			if err != nil {
 				return err
 			}
 			if s.feed != nil {
@@ -51,7 +52,7 @@ func (s *Scanner) fill(n int) error {
 			if s.tap != nil {
 				s.passTap()
 			}
-			s.slide()
+			s.slide(next)
 		}
 		k, err := s.src.Read(s.buf[s.end:])
 		if k < 0 || k > len(s.buf)-s.end {
@@ -68,9 +69,28 @@ func (s *Scanner) fill(n int) error {
 	return nil
 }
 
-// slide moves what is ahead to the front of the window.
-func (s *Scanner) slide() {
-	copy(s.buf, s.buf[s.pos:s.end])
+// exchange flushes, and returns the buffer to go on with.
+func (s *Scanner) exchange() ([]byte, error) {
+	x, ok := s.tee.(Exchanger)
+	if !ok || s.passed > 0 || s.lowerTo != 0 {
+		return s.buf, s.flush()
+	}
+	s.tally()
+	s.passed = s.pos
+	next, err := x.Exchange(s.buf, s.pos)
+	if err != nil {
+		return nil, fmt.Errorf("rdb: pass on %d bytes at offset %d: %w", s.pos, s.base, err)
+	}
+	if len(next) < len(s.buf) {
+		return nil, fmt.Errorf("rdb: a buffer of %d bytes was exchanged for one of %d", len(s.buf), len(next))
+	}
+	return next, nil
+}
+
+// slide moves what is ahead to the front of the next window.
+func (s *Scanner) slide(next []byte) {
+	copy(next, s.buf[s.pos:s.end])
+	s.buf = next
 	s.base += int64(s.pos)
 	s.end -= s.pos
 	s.pos, s.flushed, s.passed, s.taken, s.tapped = 0, 0, 0, 0, 0
@@ -93,15 +113,16 @@ func (s *Scanner) passTap() {
 
 // flush sums the consumed bytes and passes them on.
 func (s *Scanner) flush() error {
-	p := s.buf[s.flushed:s.pos]
-	if len(p) == 0 {
-		return nil
+	s.tally()
+	return s.pass()
+}
+
+// tally sums the consumed bytes.
+func (s *Scanner) tally() {
+	if s.stage != inTrailer {
+		s.crc = crc64.Update(s.crc, s.buf[s.flushed:s.pos])
 	}
 	s.flushed = s.pos
-	if s.stage != inTrailer {
-		s.crc = crc64.Update(s.crc, p)
-	}
-	return s.pass()
 }
 
 // pass passes on the consumed bytes.

@@ -25,6 +25,7 @@ type queue struct {
 	free     [][]byte // last used first, while it is warm
 	made     int      // buffers, of at most
 	limit    int
+	batch    int // of them for which the writer is woken; to wake it is dear
 	full     [][]byte
 	closed   bool
 	waited   time.Duration // by the reader since the writer last caught up
@@ -39,6 +40,7 @@ func newQueue(o Options, onFail func()) *queue {
 		patience: o.Patience, onFail: onFail, limit: max(int(o.Buffer/chunkSize), 2), made: 1, cur: make([]byte, 0, chunkSize),
 		data: make(chan struct{}, 1), space: make(chan struct{}, 1), failed: make(chan struct{}),
 	}
+	q.batch = min(max(q.limit/4, 1), 4)
 	if o.SpoolMax >= 0 {
 		q.spool = &spool{dir: o.SpoolDir, max: o.SpoolMax}
 	}
@@ -76,6 +78,19 @@ func (q *queue) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// Exchange queues the first n bytes of buf without a copy.
+func (q *queue) Exchange(buf []byte, n int) ([]byte, error) {
+	if n > chunkSize || len(q.cur) > 0 {
+		_, err := q.Write(buf[:n])
+		return buf, err
+	}
+	spare := q.cur
+	q.cur = buf[:n]
+	err := q.push()
+	buf, q.cur = q.cur[:cap(q.cur)], spare
+	return buf, err
 }
 
 // close queues the last bytes. The writer ends when it has written them.
@@ -127,7 +142,9 @@ func (q *queue) push() error {
 func (q *queue) hand(next []byte) {
 	q.full = append(q.full, q.cur)
 	q.cur = next[:0]
-	signal(q.data)
+	if len(q.full) >= q.batch {
+		signal(q.data)
+	}
 }
 
 // wait sleeps until the writer has freed something, at most d; 0 is forever.

@@ -42,7 +42,18 @@ func TestQueueKeepsEveryByteInOrder(t *testing.T) {
 				return got.Write(p)
 			}))
 		}()
+		window := make([]byte, chunkSize+rapid.IntRange(0, 100).Draw(t, "more"))
 		for at := 0; at < len(want); {
+			if n := min(len(window)-rnd.IntN(chunkSize), len(want)-at); rnd.IntN(2) == 0 {
+				copy(window, want[at:at+n])
+				var err error
+				if window, err = q.Exchange(window, n); err != nil || len(window) < chunkSize {
+					t.Fatalf("a buffer of %d bytes, %v", len(window), err)
+				}
+				clear(window)
+				at += n
+				continue
+			}
 			n := min(1+rnd.IntN(2*chunkSize), len(want)-at)
 			if _, err := q.Write(want[at : at+n]); err != nil {
 				t.Fatal(err)
