@@ -81,6 +81,8 @@ func (c *itemCapture) run(ctx context.Context) error {
 // read reads what was asked for.
 func (c *itemCapture) read() error {
 	var v memcache.Value
+	c.conn.Bulk(true)
+	defer c.conn.Bulk(false)
 	for b := range c.asked {
 		next := 0
 		for {

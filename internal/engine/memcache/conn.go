@@ -19,6 +19,8 @@ type Conn struct {
 	nc      net.Conn
 	timeout time.Duration
 	moved   atomic.Int64 // when bytes were last taken from us, Unix nanoseconds
+	tcp     *net.TCPConn // nil under TLS: there bytes and records are different things
+	bulk    bool         // the low-water mark is set; only the reading goroutine's
 	unhook  func() bool
 	once    sync.Once
 }
@@ -46,6 +48,7 @@ func Dial(ctx context.Context, addr string, cfg *tls.Config, timeout time.Durati
 		nc = tc
 	}
 	c := &Conn{nc: nc, timeout: timeout}
+	c.tcp, _ = nc.(*net.TCPConn)
 	c.Reader = NewReader(patient{c})
 	c.unhook = context.AfterFunc(ctx, c.shut)
 	return c, nil
@@ -63,21 +66,41 @@ func (c *Conn) Close() {
 type patient struct{ c *Conn }
 
 func (p patient) Read(b []byte) (int, error) {
-	wait := p.c.timeout
-	for {
-		if err := p.c.nc.SetReadDeadline(time.Now().Add(wait)); err != nil {
+	start := time.Now()
+	for now := start; ; now = time.Now() {
+		wait := p.c.timeout
+		if p.c.bulk {
+			wait = nudge // below the mark, only a read that begins gets what is there
+		}
+		if err := p.c.nc.SetReadDeadline(now.Add(wait)); err != nil {
 			return 0, err
 		}
 		n, err := p.c.nc.Read(b)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		idle := time.Since(time.Unix(0, p.c.moved.Load()))
-		if idle >= p.c.timeout {
+		if min(time.Since(start), time.Since(time.Unix(0, p.c.moved.Load()))) >= p.c.timeout {
 			return 0, fmt.Errorf("%w: nothing in %v", ErrStalled, p.c.timeout)
 		}
-		wait = p.c.timeout - idle
 	}
+}
+
+// Servers send the replies to a batch in small pieces. To be woken for each costs more than to read it.
+const (
+	lowWater = 32 << 10
+	nudge    = 2 * time.Millisecond // after which we look anyway
+)
+
+// Bulk tells, from the goroutine that reads, whether many replies are on their way: then they are read in larger pieces.
+func (c *Conn) Bulk(bulk bool) {
+	if c.tcp == nil {
+		return
+	}
+	n := 1
+	if bulk {
+		n = lowWater
+	}
+	c.bulk = setLowWater(c.tcp, n) && bulk
 }
 
 // Send writes commands. It waits for as long as the server does not take them: who reads the replies notices that, and closes the connection.
