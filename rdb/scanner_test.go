@@ -369,11 +369,11 @@ func TestExchangedBuffersHoldTheFile(t *testing.T) {
 		for _, o := range []Options{{}, {Keys: true, OnRecord: func(*Record) error { return nil }}} {
 			h := &hoarder{}
 			o.Tee = h
-			want, err := newScanner(bytes.NewReader(smp.file), Options{}, 1<<10).Scan()
+			want, err := newScanner(bytes.NewReader(smp.file), Options{}, 256).Scan()
 			if err != nil {
 				t.Fatal(err)
 			}
-			sum, err := newScanner(bytes.NewReader(smp.file), o, 1<<10).Scan()
+			sum, err := newScanner(bytes.NewReader(smp.file), o, 256).Scan()
 			if err != nil || sum.CRC != want.CRC || !bytes.Equal(h.got.Bytes(), smp.file) {
 				t.Errorf("%s: %d bytes of %d arrived, or others; %v", smp.name, h.got.Len(), len(smp.file), err)
 			}
