@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime"
-	"strconv"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -39,7 +39,7 @@ func (s *session) diffCommand(cmd *cobra.Command, open opener) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.separators, "separators", ":/|.", "characters that end a prefix")
 	f.IntVar(&o.depth, "depth", 1, "separators that a prefix goes through")
-	f.IntVar(&o.limit, "limit", 15, "prefixes, and biggest changes, that are shown")
+	f.IntVar(&o.limit, "limit", 15, "prefixes that are shown; of the biggest changes at most ten are")
 	f.BoolVar(&o.keys, "keys", false, "list every key that differs, in no order; with --output json one JSON object a line")
 	f.StringVar(&o.dir, "temporary", "", "directory for the temporary file; the system's if empty")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -68,7 +68,7 @@ func (s *session) diff(ctx context.Context, a, b *records, o diffFlags) (bool, e
 			return false, err
 		}
 	}
-	d := keydiff.New(keydiff.Options{Dir: o.dir, Separators: o.separators, Depth: o.depth, Biggest: o.limit, Workers: min(runtime.GOMAXPROCS(0), 4)})
+	d := keydiff.New(keydiff.Options{Dir: o.dir, Separators: o.separators, Depth: o.depth, Biggest: min(o.limit, 10), Workers: min(runtime.GOMAXPROCS(0), 4)})
 	defer d.Close()
 	m := s.meter("diff "+a.name+" "+b.name, a, b)
 	g, scanning := errgroup.WithContext(ctx)
@@ -223,51 +223,51 @@ func restOf(r *keydiff.Report, limit int) keydiff.Changes {
 }
 
 func showDiff(t *table, a, b *records, r *keydiff.Report, limit int) {
-	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	t.row("", "KEYS", "SIZE")
-	t.row("A  "+a.name, number(r.A.Keys), bytes(r.A.Bytes))
-	t.row("B  "+b.name, number(r.B.Keys), bytes(r.B.Bytes)+"  "+signed(r.B.Bytes-r.A.Bytes))
-	t.row("added", number(r.Added.Keys), bytes(r.Added.Bytes))
-	t.row("removed", number(r.Removed.Keys), bytes(r.Removed.Bytes))
-	changed := bytes(r.Changed.Bytes) + "  " + signed(r.Changed.Bytes-r.ChangedWas)
+	t.line(fmt.Sprintf("From %s to %s", a.name, b.name))
+	total := grid{{"", ">KEYS", ">SIZE", ">GROWTH"}}
+	total.add("before", humanize.Comma(r.A.Keys), bytes(r.A.Bytes), "")
+	total.add("after", humanize.Comma(r.B.Keys), bytes(r.B.Bytes), signed(r.B.Bytes-r.A.Bytes))
+	total.add("added", humanize.Comma(r.Added.Keys), bytes(r.Added.Bytes), signed(r.Added.Bytes))
+	total.add("removed", humanize.Comma(r.Removed.Keys), bytes(r.Removed.Bytes), signed(-r.Removed.Bytes))
+	total.add("changed", humanize.Comma(r.Changed.Keys), bytes(r.Changed.Bytes), signed(r.Changed.Bytes-r.ChangedWas))
 	if r.ExpiryOnly > 0 {
-		changed += fmt.Sprintf(", of %d keys only the expiry", r.ExpiryOnly)
+		total.add("  only the expiry", humanize.Comma(r.ExpiryOnly), "", "")
 	}
-	t.row("changed", number(r.Changed.Keys), changed)
-	t.row("the same", number(r.Same.Keys), bytes(r.Same.Bytes))
+	total.add("the same", humanize.Comma(r.Same.Keys), bytes(r.Same.Bytes), "")
+	total.print(t)
 	for i, n := range []int64{r.DuplicatesA, r.DuplicatesB} {
 		if n > 0 {
-			t.line(fmt.Sprintf("%d keys are in %s more than once: its files are not the shards of one cache", n, "AB"[i:i+1]))
+			t.line(fmt.Sprintf("%s keys are in %s more than once: its files are not the shards of one cache", humanize.Comma(n), [2]*records{a, b}[i].name))
 		}
 	}
 	if !r.Different() {
 		return
 	}
-	t.line("")
-	t.row("PREFIX", "GROWTH", "ADDED", "REMOVED", "CHANGED", "SAME")
+	prefixes := grid{{"PREFIX", ">GROWTH", ">ADDED", ">REMOVED", ">CHANGED", ">THE SAME"}}
 	cells := func(name string, c keydiff.Changes) {
-		t.row(name, signed(c.Growth()), number(c.Added.Keys), number(c.Removed.Keys), number(c.Changed.Keys), number(c.Same.Keys))
+		prefixes.add(name, signed(c.Growth()), humanize.Comma(c.Added.Keys), humanize.Comma(c.Removed.Keys), humanize.Comma(c.Changed.Keys), humanize.Comma(c.Same.Keys))
 	}
 	for _, p := range r.Prefixes[:min(limit, len(r.Prefixes))] {
-		name := escaped([]byte(p.Prefix))
-		if name == "" {
-			name = "(none)"
+		name := escaped([]byte(p.Prefix)) + "*"
+		if name == "*" {
+			name = "keys without prefix"
 		}
 		cells(name, p.Changes)
 	}
 	if rest := restOf(r, limit); rest.Different() {
-		cells("(all others)", rest)
+		cells("all other keys", rest)
 	}
-	t.line("")
-	t.row("BIGGEST CHANGE", "TYPE", "BEFORE", "AFTER", "KEY")
+	prefixes.print(t)
+	biggest := grid{{">GROWTH", ">BEFORE", ">AFTER", "CHANGE", "TYPE", "KEY"}}
 	for _, c := range r.Biggest {
 		typ, before, after, what := changeCells(c)
 		kind := string(c.Kind)
 		if what != "" {
 			kind += " (" + what + ")"
 		}
-		t.row(kind, typ, before, after, shortened(c.Key, 80))
+		biggest.add(signed(c.Growth()), before, after, kind, typ, shortened(c.Key, 80))
 	}
+	biggest.print(t)
 }
 
 // signed is a difference of sizes for people.

@@ -165,7 +165,7 @@ func TestDiffOfFiles(t *testing.T) {
 	b := put(t, "1.rdb", file(t, 9, after[:3]...))
 	b2 := put(t, "2.rdb", file(t, 9, append(after[3:], before[1])...))
 	sides := []string{"rdb", "diff", a, b + "," + b2}
-	want(t, 1, []string{"added     1", "removed   1", "changed   1", "of 1 keys only the expiry", "user:"}, sides...)
+	want(t, 1, []string{"added 1 ", "removed 1 ", "changed 1 ", "only the expiry 1", "user:*"}, sides...)
 	out := want(t, 1, []string{"expiry  user:1:name", "user:3:name", "list"}, append(sides, "--keys")...)
 	if n := strings.Count(out, "\n"); n != 4 {
 		t.Errorf("%d lines:\n%s", n, out)
@@ -173,7 +173,7 @@ func TestDiffOfFiles(t *testing.T) {
 	want(t, 0, []string{"the same  8"}, "rdb", "diff", a, filepath.Dir(a))
 	want(t, 2, []string{"no such file"}, "rdb", "diff", a, "nowhere.rdb")
 	want(t, 2, []string{"accepts 2 arg"}, "rdb", "diff", a)
-	want(t, 0, []string{"8 keys are in A more than once"}, "rdb", "diff", a+","+a, a)
+	want(t, 0, []string{"8 keys are in"}, "rdb", "diff", a+","+a, a)
 	var d struct {
 		Changes  struct{ Added, Removed, Changed struct{ Keys int } }
 		Prefixes []struct {
@@ -365,7 +365,7 @@ func TestLookIntoSnapshots(t *testing.T) {
 		t.Errorf("hash is %q", out)
 	}
 	want(t, 1, []string{"of today has no key nobody"}, at("get", "today", "nobody")...)
-	want(t, 1, []string{"added     1", "removed   1", "cart:", "the same  7"}, at("diff", "yesterday", "today")...)
+	want(t, 1, []string{"added 1 ", "removed 1 ", "cart:*", "the same  7"}, at("diff", "yesterday", "today")...)
 	want(t, 0, []string{"the same  8"}, at("diff", "today", "today")...)
 	want(t, 2, []string{"no snapshot is called"}, at("diff", "today", "tomorrow")...)
 

@@ -281,28 +281,30 @@ func (s *session) passKeys(ctx context.Context, r *records, filter *keyFilter, e
 }
 
 func showRestored(t *table, r *restoredKeys) {
-	count := func(n int64) string { return strconv.FormatInt(n, 10) }
 	verb := "restored"
 	if r.DryRun {
 		verb = "would be restored"
 	}
-	t.row(verb, count(r.Restored), bytes(r.Bytes), fmt.Sprintf("to %s, %s", r.To, r.Engine))
-	if r.Replaced > 0 {
-		t.row("  of them replacing", count(r.Replaced))
+	t.row(verb, humanize.Comma(r.Restored), bytes(r.Bytes), fmt.Sprintf("to %s, %s", r.To, r.Engine))
+	if !r.DryRun {
+		t.row("  read back", humanize.Comma(r.Present), "", "")
 	}
-	if r.Converted > 0 {
-		t.row("  of them in an older form", count(r.Converted))
+	for _, x := range []struct {
+		what string
+		n    int64
+		why  string
+	}{
+		{"  replacing", r.Replaced, "the engine has these keys"}, {"  converted", r.Converted, "the engine knows only an older form"},
+		{"skipped", r.Skipped, "the engine has these keys"}, {"expired", r.Expired, "since the snapshot was taken"}, {"failed", r.Failed, ""},
+	} {
+		if x.n > 0 {
+			t.row(x.what, humanize.Comma(x.n), "", x.why)
+		}
 	}
 	if !r.DryRun {
-		t.row("  of them read back", count(r.Present))
+		t.row("seconds", strconv.FormatFloat(r.Seconds, 'f', 2, 64), "", "")
 	}
-	t.row("skipped", count(r.Skipped), "", "the engine has them")
-	t.row("expired", count(r.Expired), "", "since the snapshot")
-	t.row("failed", count(r.Failed))
 	for _, f := range r.Failures {
-		t.line(fmt.Sprintf("  %s (database %d): %s", shortened(f.Key, 80), f.DB, f.Reason))
-	}
-	if !r.DryRun {
-		t.row("seconds", strconv.FormatFloat(r.Seconds, 'f', 2, 64))
+		t.line(fmt.Sprintf("failed: %s (database %d): %s", shortened(f.Key, 80), f.DB, f.Reason))
 	}
 }

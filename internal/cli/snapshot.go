@@ -145,14 +145,20 @@ func showManifest(t *table, x *resource.Snapshot, m *snapstore.Manifest) {
 	for _, sh := range m.Shards {
 		parts += len(sh.Parts)
 	}
+	instant, version := "Instant", strconv.Itoa(m.RDBVersion)
+	if m.Stream == snapstore.Memcached {
+		instant, version = "Captured", ""
+	}
 	for _, row := range [][2]string{
 		{"Name", m.Name}, {"ARN", x.ARN()}, {"Status", string(x.Status)}, {"Type", string(m.Type)},
 		{"Cache", m.Source.Name}, {"Engine", fmt.Sprintf("%s %s (ran %s)", m.Engine, m.Source.EngineVersion(), m.EngineVersion)},
-		{"Instant", moment(m.CapturedAt)}, {"Consistency", string(m.Consistency)}, {"RDB version", strconv.Itoa(m.RDBVersion)},
+		{instant, moment(m.CapturedAt)}, {"Consistency", string(m.Consistency)}, {"RDB version", version},
 		{"Keys", strconv.FormatInt(m.Keys(), 10)}, {"Data", bytes(m.Bytes())}, {"Stored", fmt.Sprintf("%s in %d parts", bytes(m.StoredBytes()), parts)},
 		{"KMS key", m.Key.ARN}, {"Capture", m.CaptureID},
 	} {
-		t.row(row[0], row[1])
+		if row[1] != "" {
+			t.row(row[0], row[1])
+		}
 	}
 	if c := m.Cut; c != nil {
 		t.row("Pause", fmt.Sprintf("writes were held for %.1f ms, of which the slowest fork took %.1f ms; tries: %d", float64(c.PauseMicros)/1e3, float64(c.ForkMicros)/1e3, c.Tries))
@@ -161,6 +167,12 @@ func showManifest(t *table, x *resource.Snapshot, m *snapstore.Manifest) {
 		}
 	}
 	for _, sh := range m.Shards {
+		if i := sh.Items; i != nil {
+			t.row("Items", fmt.Sprintf("read within %.1f s, at no one instant; meanwhile %d vanished and %d were written", i.To.Sub(i.From).Seconds(), i.Vanished, i.Changed))
+			t.row("Content", i.Content+", expiries "+i.Expiry)
+			t.row("Shard "+sh.Name, fmt.Sprintf("%d items, %d expiring, %s", sh.Keys, sh.Expiring, bytes(sh.Bytes)))
+			continue
+		}
 		t.row("Shard "+sh.Name, fmt.Sprintf("%d keys, %d expiring, %s, offset %d of %s", sh.Keys, sh.Expiring, bytes(sh.Bytes), sh.Offset, sh.ReplicationID))
 	}
 	for _, tag := range m.Tags {
