@@ -13,7 +13,7 @@
 //	divide by cluster slot, or join         NewSplitter
 //	make a file for an older engine         Lower
 //	write a file                            NewWriter
-//	give one value to an engine             AppendDump, EncodeDump
+//	give one value to an engine             Value.Dump, EncodeDump
 //	read what DUMP answered                 ParseDump
 //
 // # Reading
@@ -113,8 +113,8 @@
 //
 // The command DUMP answers a value in the form in which a file holds it, with a
 // version and a checksum behind. [ParseDump] checks such a payload, and its Value
-// is read like one of a file. [AppendDump] makes a payload out of a file's raw
-// value, [EncodeDump] out of a Data. With them, chosen keys of a file go into a
+// is read like one of a file. [Value.Dump] makes a payload out of a value of a file,
+// [AppendDump] out of its raw bytes, [EncodeDump] out of a Data. With them, chosen keys of a file go into a
 // running engine. Neither key nor expiry is in a payload: RESTORE takes them as
 // arguments.
 //

@@ -531,11 +531,11 @@ func TestEngineRestoresRawValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		raw.Reset()
-		if _, err := r.Value.Raw(&raw); err != nil {
+		key, version := string(r.Key), TypeVersion(r.Value.Family(), r.Type)
+		if _, err := r.Value.Dump(&raw, version); err != nil {
 			t.Fatal(err)
 		}
-		key, version := string(r.Key), TypeVersion(FamilyRedis, r.Type)
-		payload := AppendDump(nil, r.Type, raw.Bytes(), version)
+		payload := raw.Bytes()
 		source.do("RESTORE", key, 0, string(payload), "REPLACE")
 		if version > 10 {
 			refused++

@@ -211,20 +211,19 @@ func ExampleWriter() {
 }
 
 // Every key of a file as a payload that RESTORE takes.
-func ExampleAppendDump() {
-	var raw bytes.Buffer
+func ExampleValue_Dump() {
+	var payload bytes.Buffer
 	for record, err := range rdb.NewScanner(bytes.NewReader(exampleFile()), rdb.Options{}).Records() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		raw.Reset()
-		if _, err := record.Value.Raw(&raw); err != nil {
-			log.Fatal(err)
-		}
+		payload.Reset()
 		// The version that just has the type is taken by most engines.
 		version := rdb.TypeVersion(rdb.FamilyRedis, record.Type)
-		payload := rdb.AppendDump(nil, record.Type, raw.Bytes(), version)
-		fmt.Printf("RESTORE %s 0 <%d bytes of version %d>\n", record.Key, len(payload), version)
+		if _, err := record.Value.Dump(&payload, version); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("RESTORE %s 0 <%d bytes of version %d>\n", record.Key, payload.Len(), version)
 	}
 	// Output:
 	// RESTORE key:0 0 <17 bytes of version 9>

@@ -85,6 +85,27 @@ func AppendDump(dst []byte, t byte, raw []byte, version int) []byte {
 	return sealDump(dst, from, version)
 }
 
+// Dump writes the payload that RESTORE takes for the value to w, whatever its
+// size, with version in it as AppendDump has it, and returns how many bytes it
+// has. After an error w has a part of it.
+func (v *Value) Dump(w io.Writer, version int) (int64, error) {
+	if v.stage != valueFresh {
+		return 0, ErrValueRead
+	}
+	out := &summing{w: w}
+	if _, err := out.Write([]byte{v.typ}); err != nil {
+		return out.n, err
+	}
+	if _, err := v.Raw(out); err != nil {
+		return out.n, err
+	}
+	if _, err := out.Write(binary.LittleEndian.AppendUint16(nil, uint16(version))); err != nil {
+		return out.n, err
+	}
+	_, err := out.Write(binary.LittleEndian.AppendUint64(nil, out.crc))
+	return out.n, err
+}
+
 func sealDump(dst []byte, from, version int) []byte {
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(version))
 	return binary.LittleEndian.AppendUint64(dst, crc64.Update(0, dst[from:]))

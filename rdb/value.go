@@ -34,7 +34,7 @@ const MaxElement = 1 << 30
 //   - Elements, if it is a list, set, sorted set or hash,
 //   - Entries and then State, if it is a stream,
 //   - Items, if it is a module's,
-//   - Raw, for the bytes of the file, whatever it is,
+//   - Raw, for the bytes of the file, whatever it is, or Dump, for RESTORE,
 //   - Decode, for all of it in memory, whatever it is.
 //
 // It is good until OnValue returns, or until the next turn of the loop over
@@ -98,6 +98,9 @@ func (v *Value) Kind() Kind { return v.kind }
 
 // Type returns how the value is stored; see TypeName.
 func (v *Value) Type() byte { return v.typ }
+
+// Family returns which family's type that is, FamilyRedis or FamilyValkey.
+func (v *Value) Family() string { return v.s.family.String() }
 
 // Len returns the number of a collection's elements, as far as it is known before
 // they are read; -1 if it is not, and for strings, streams and modules. It

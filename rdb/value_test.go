@@ -23,12 +23,27 @@ func TestValueRaw(t *testing.T) {
 			}
 			records++
 			rebuilt.Reset()
+			var again bytes.Buffer
 			n, err := r.Value.Raw(&rebuilt)
 			if err != nil || n != int64(rebuilt.Len()) || !bytes.Contains(smp.file, rebuilt.Bytes()) {
 				t.Errorf("%s, key %.40q: %d bytes of %d: %v", smp.name, r.Key, rebuilt.Len(), n, err)
 			}
 			if _, err := r.Value.Raw(io.Discard); !errors.Is(err, ErrValueRead) {
 				t.Errorf("read twice: %v", err)
+			}
+			if _, err := r.Value.Dump(io.Discard, 9); !errors.Is(err, ErrValueRead) {
+				t.Errorf("read twice: %v", err)
+			}
+			want := AppendDump(nil, r.Type, rebuilt.Bytes(), s.version)
+			dump, err := ParseDump(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := dump.Value().Dump(&again, s.version); err != nil || n != int64(len(want)) || !bytes.Equal(again.Bytes(), want) {
+				t.Errorf("%s, key %.40q: a payload of %d bytes, not %d: %v", smp.name, r.Key, n, len(want), err)
+			}
+			if _, err := dump.Value().Dump(failingWriter{io.ErrClosedPipe}, 9); err != io.ErrClosedPipe {
+				t.Errorf("%v is not what the output said", err)
 			}
 		}
 		if records != len(smp.want) {
@@ -300,5 +315,48 @@ func TestElementsMemory(t *testing.T) {
 	}
 	if few, many := count(10), count(2_000_000); many > few+20 {
 		t.Errorf("%v allocations for 2000000 members, %v for 10", many, few)
+	}
+}
+
+// The dumps in testdata hold what was put into the engines that wrote them.
+func TestGoldenValues(t *testing.T) {
+	t.Parallel()
+	want := map[string]Data{
+		"string": String("value"), "123": String("-70000"), strings.Repeat("k", 100): String(strings.Repeat("v", 1000)), "three": String("v"),
+		"hash":          Hash{{Name: []byte("f"), Value: []byte("v")}, {Name: []byte("g"), Value: []byte("1")}},
+		"hash:table":    Hash{{Name: []byte("f"), Value: []byte("v")}, {Name: []byte("g"), Value: []byte("1")}},
+		"ints":          Set(list("1", "2", "3")),
+		"set":           Set(list("a", "b", "c")),
+		"zset":          SortedSet{{[]byte("a"), 1}, {[]byte("b"), 2.5}},
+		"zset:skiplist": SortedSet{{[]byte("a"), 1}, {[]byte("b"), 2.5}},
+		"list":          List(list("a", "b", "3")),
+	}
+	for _, eng := range engines {
+		n := 0
+		read(t, readFile(t, "testdata/"+eng.name+".rdb"), func(r *Record, v *Value) {
+			n++
+			d, err := v.Decode(1 << 20)
+			if err != nil {
+				t.Fatalf("%s, %s: %v", eng.name, r.Key, err)
+			}
+			if stream, ok := d.(*Stream); ok {
+				var g Group
+				if len(stream.Groups) == 1 {
+					g = stream.Groups[0]
+				}
+				if len(stream.Entries) != 2 || string(stream.Entries[1].Fields[0].Value) != "w" || stream.LastID != (StreamID{2, 1}) ||
+					stream.FirstID != (StreamID{1, 1}) || len(g.Pending) != 1 || len(g.Consumers) != 1 || string(g.Consumers[0].Name) != "c" ||
+					g.Consumers[0].Pending[0] != g.Pending[0].ID || g.Pending[0].Deliveries != 1 || g.EntriesRead != 1 {
+					t.Errorf("%s: %+v", eng.name, stream)
+				}
+				return
+			}
+			if canonical(d) != canonical(want[string(r.Key)]) {
+				t.Errorf("%s, %s: %s", eng.name, r.Key, difference(d, want[string(r.Key)]))
+			}
+		})
+		if n != len(want)+1 {
+			t.Errorf("%s: %d values", eng.name, n)
+		}
 	}
 }
