@@ -194,14 +194,19 @@ type verified struct {
 
 func (s *session) snapshotVerify() *cobra.Command {
 	cmd := &cobra.Command{Use: "verify [NAME|ARN]...", Args: cobra.ArbitraryArgs, Short: "Read snapshots from end to end: hashes, seals, checksums, every record",
-		Long: "Read snapshots from end to end: hashes, seals, checksums, every record. Without a name, all available ones.\nThe exit code is 1 when one of them is damaged or cannot be read."}
+		Long: "Read snapshots from end to end: hashes, seals, checksums, every record. Without a name, all available ones.\n--deep looks inside every value too: compression, packed encodings, streams.\nThe exit code is 1 when one of them is damaged or cannot be read."}
 	settings := s.settings(cmd)
+	deep := cmd.Flags().Bool("deep", false, "look inside every value")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := settings()
 		if err != nil {
 			return err
 		}
 		return withStores(cmd.Context(), c, func(stores *app.Stores) error {
+			verify := stores.Snapshots.Verify
+			if *deep {
+				verify = stores.Snapshots.VerifyDeep
+			}
 			chosen, err := chosenSnapshots(cmd.Context(), stores, args)
 			if err != nil {
 				return err
@@ -209,7 +214,7 @@ func (s *session) snapshotVerify() *cobra.Command {
 			results, bad := []verified{}, 0
 			for _, x := range chosen {
 				bar := s.progress("verify " + x.Name)
-				report, err := stores.Snapshots.Verify(cmd.Context(), x.ID, bar.set)
+				report, err := verify(cmd.Context(), x.ID, bar.set)
 				bar.end()
 				if errors.Is(err, context.Canceled) {
 					return err

@@ -8,19 +8,21 @@ import (
 	"github.com/keyframe/keyframe/rdb"
 )
 
-// scanRDB walks every record of a dump and verifies its checksum and its exact end.
-func scanRDB(_ context.Context, r io.Reader) (Scanned, error) {
-	sc := rdb.NewScanner(r, rdb.Options{})
-	sum, err := sc.Scan()
-	if err != nil {
-		return Scanned{}, err
+// scanRDB makes a walk over every record of a dump, which verifies its checksum and its exact end.
+func scanRDB(o rdb.Options) ScanFunc {
+	return func(_ context.Context, r io.Reader) (Scanned, error) {
+		sc := rdb.NewScanner(r, o)
+		sum, err := sc.Scan()
+		if err != nil {
+			return Scanned{}, err
+		}
+		if n, err := io.Copy(io.Discard, sc.Rest()); err != nil {
+			return Scanned{}, err
+		} else if n > 0 {
+			return Scanned{}, fmt.Errorf("%d bytes after the end", n)
+		}
+		return Scanned{Keys: sum.Keys, Expiring: sum.Expiring, Bytes: sum.Bytes, CRC64: CRC64(sum.CRC), Version: sum.Version}, nil
 	}
-	if n, err := io.Copy(io.Discard, sc.Rest()); err != nil {
-		return Scanned{}, err
-	} else if n > 0 {
-		return Scanned{}, fmt.Errorf("%d bytes after the end", n)
-	}
-	return Scanned{Keys: sum.Keys, Expiring: sum.Expiring, Bytes: sum.Bytes, CRC64: CRC64(sum.CRC), Version: sum.Version}, nil
 }
 
 // SetRDB fills in what a scan of the shard's dump found, but for its parts.

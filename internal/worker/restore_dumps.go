@@ -111,7 +111,8 @@ func (w *Worker) inspect(ctx context.Context, r *job.Running, o resource.S3Objec
 		body.Close()
 		return s, job.Cancel(fmt.Errorf("%s: the file is not an RDB: it ends after %d bytes", s.name, info.Size))
 	}
-	sum, err := scan(ctx, body, rdb.Options{Slots: slotSet(resource.AllSlots), OnRecord: func(rec *rdb.Record) error {
+	// Deep, because an engine that loads a file does not look inside values by itself, and may crash on a broken one later.
+	sum, err := scan(ctx, body, rdb.Options{Deep: true, Slots: slotSet(resource.AllSlots), OnRecord: func(rec *rdb.Record) error {
 		s.slots.Add(rec.Slot, rec.Slot)
 		return nil
 	}}, &progress{run: r, size: info.Size})
