@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,9 @@ func TestMainJob(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.settled("orders-2", "available")
+			if out := s.cli("snapshot", "inspect", "orders-2"); !strings.Contains(out, "counted while the snapshot was captured") || !strings.Contains(out, "hash") {
+				t.Errorf("inspect says %s", out)
+			}
 
 			if _, err := s.s3().CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("exports")}); err != nil {
 				t.Fatal(err)

@@ -168,3 +168,26 @@ func TestHeavyTags(t *testing.T) {
 		t.Errorf("heavy: %q; %+v are tagged", heavy, r.Tags.Tagged)
 	}
 }
+
+// FuzzParseReport reads any JSON, and reads what it writes as the same.
+func FuzzParseReport(f *testing.F) {
+	f.Add([]byte(`{"format":1,"keys":3,"biggest":[{"name":{"base64":"/w=="}},{"name":"a"}],"slots":{}}`))
+	f.Add([]byte(`{"format":2}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := ParseReport(data)
+		if err != nil {
+			return
+		}
+		out, err := json.Marshal(r)
+		if err != nil || len(out) > MaxReport {
+			return // a time that JSON cannot hold, or text that is longer when it is escaped
+		}
+		again, err := ParseReport(out)
+		if err != nil {
+			t.Fatalf("%s: %v", out, err)
+		}
+		if second, err := json.Marshal(again); err != nil || !bytes.Equal(second, out) {
+			t.Fatalf("%s became %s, %v", out, second, err)
+		}
+	})
+}
