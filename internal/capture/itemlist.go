@@ -22,6 +22,8 @@ type getBatch struct {
 	commands []byte
 	entries  []getEntry
 	sent     int64 // Unix time of the server, about
+
+	odd []byte // a key that only the binary protocol can ask for; then it is the only one, and was not asked for
 }
 
 // getEntry is one of them: where its key stands in the commands, and what the crawler said.
@@ -118,12 +120,34 @@ func (a *asker) add(key []byte, expire int64, cas uint64) error {
 			return context.Cause(a.ctx)
 		}
 	}
-	if err := a.now.add(key, expire, cas); err != nil {
+	if err := a.now.add(key, expire, cas); errors.Is(err, memcache.ErrKey) {
+		return a.addOdd(key, expire, cas)
+	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if len(a.now.entries) == a.c.o.Batch || len(a.now.commands) >= batchBytes {
 		return a.send()
 	}
+	return nil
+}
+
+// addOdd passes on a key that cannot stand in a batch.
+func (a *asker) addOdd(key []byte, expire int64, cas uint64) error {
+	if len(a.now.entries) > 0 {
+		if err := a.send(); err != nil {
+			return err
+		}
+		select {
+		case a.now = <-a.c.free:
+		case <-a.ctx.Done():
+			return context.Cause(a.ctx)
+		}
+	}
+	b := a.now
+	a.now = nil
+	b.odd = append(b.odd, key...)
+	b.entries = append(b.entries, getEntry{expire: expire, cas: cas})
+	a.c.asked <- b
 	return nil
 }
 

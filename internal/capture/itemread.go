@@ -17,6 +17,7 @@ type itemCapture struct {
 	o      Options
 	out    *itemfile.Writer
 	conn   *memcache.Conn // that items are read from
+	odd    *memcache.Conn // that items with odd keys are read from; nil before the first
 	clock  serverClock
 	expect int64 // items of the cache at the beginning
 	cancel context.CancelCauseFunc
@@ -61,9 +62,12 @@ func (c *itemCapture) run(ctx context.Context) error {
 		close(c.asked)
 		drained <- err
 	}()
-	err := c.read()
+	err := c.read(ctx)
 	if err != nil {
 		c.cancel(err)
+	}
+	if c.odd != nil {
+		c.odd.Close()
 	}
 	lerr, derr := <-listed, <-drained
 	c.result.Spooled = q.spooled
@@ -79,11 +83,17 @@ func (c *itemCapture) run(ctx context.Context) error {
 }
 
 // read reads what was asked for.
-func (c *itemCapture) read() error {
+func (c *itemCapture) read(ctx context.Context) error {
 	var v memcache.Value
 	c.conn.Bulk(true)
 	defer c.conn.Bulk(false)
 	for b := range c.asked {
+		if len(b.odd) > 0 {
+			if err := c.readOdd(ctx, b); err != nil {
+				return err
+			}
+			continue
+		}
 		next := 0
 		for {
 			ok, err := c.conn.Value(&v)
@@ -112,6 +122,40 @@ func (c *itemCapture) read() error {
 		b.commands, b.entries = b.commands[:0], b.entries[:0]
 		c.free <- b
 	}
+	return nil
+}
+
+// readOdd reads an item whose key only the binary protocol can write, which knows no remaining time: the list's expiry counts.
+func (c *itemCapture) readOdd(ctx context.Context, b *getBatch) error {
+	if c.odd == nil {
+		conn, err := dialItems(ctx, c.src, c.o.ProgressTimeout)
+		if err != nil {
+			return err
+		}
+		c.odd = conn
+	}
+	var v memcache.Value
+	e := &b.entries[0]
+	there, err := c.odd.BinaryGet(b.odd, &v)
+	if err != nil {
+		return itemsError(err)
+	}
+	if there {
+		if v.CAS != e.cas {
+			c.result.Changed++
+		}
+		expire := int64(0)
+		if e.expire > 0 {
+			expire = c.clock.ours(e.expire)
+		}
+		if err := c.out.Write(&itemfile.Item{Key: b.odd, Flags: v.Flags, ExpireAt: expire, Value: v.Data}); err != nil {
+			return fmt.Errorf("pass the items on: %w", err)
+		}
+	} else {
+		c.missed(e)
+	}
+	b.odd, b.entries = b.odd[:0], b.entries[:0]
+	c.free <- b
 	return nil
 }
 

@@ -110,6 +110,18 @@ func TestItemsThereAndBack(t *testing.T) {
 			}
 			c := client(t, from)
 			store(t, c, want...)
+			// Keys that only the binary protocol can write.
+			odd := client(t, from)
+			for _, it := range []itemfile.Item{
+				{Key: bytes.Repeat([]byte{' '}, 250), Flags: 1<<32 - 1, Value: []byte("\r\n")},
+				{Key: bytes.Repeat([]byte{0}, 187), ExpireAt: now + 31*24*3600, Value: bytes.Repeat([]byte{'x'}, 200_000)},
+				{Key: bytes.Repeat([]byte{'\n'}, 200)},
+			} {
+				if err := odd.BinarySet(it.Key, it.Flags, it.ExpireAt, it.Value); err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, it)
+			}
 			// Items that never were there for a capture.
 			if err := c.Send([]byte("ms past 1 T-1\r\nx\r\nms past2 1 T2592001\r\nx\r\n")); err != nil {
 				t.Fatal(err)
@@ -133,7 +145,7 @@ func TestItemsThereAndBack(t *testing.T) {
 				}
 			}
 			check(got)
-			if r.Items != int64(len(want)) || r.Expiring != 4 || r.Vanished != 0 || r.Changed != 0 || r.Bytes != int64(len(file)) || r.Source != "test" ||
+			if r.Items != int64(len(want)) || r.Expiring != 5 || r.Vanished != 0 || r.Changed != 0 || r.Bytes != int64(len(file)) || r.Source != "test" ||
 				r.Engine == "" || r.Ended.Before(r.Began) {
 				t.Errorf("%+v %+v", r, r.Summary)
 			}

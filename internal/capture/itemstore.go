@@ -33,6 +33,7 @@ type itemLoad struct {
 	state  *serverState
 	cancel context.CancelCauseFunc
 
+	odd    *memcache.Conn // that items with odd keys are stored through; nil before the first
 	sent   chan *setBatch
 	free   chan *setBatch
 	ctx    context.Context
@@ -59,6 +60,9 @@ func (l *itemLoad) run(ctx context.Context) error {
 	err := l.send()
 	if err != nil {
 		l.cancel(err)
+	}
+	if l.odd != nil {
+		l.odd.Close()
 	}
 	close(l.sent)
 	rerr := <-replied
@@ -115,6 +119,9 @@ func (l *itemLoad) add(it *itemfile.Item) error {
 	}
 	start := len(b.commands)
 	commands, err := memcache.AppendSet(b.commands, it.Key, it.Flags, expire, len(it.Value), !large)
+	if errors.Is(err, memcache.ErrKey) {
+		return l.addOdd(it, expire)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
@@ -127,6 +134,21 @@ func (l *itemLoad) add(it *itemfile.Item) error {
 	b.commands = append(append(b.commands, it.Value...), "\r\n"...)
 	if len(b.commands) >= setBytes || len(b.starts) == setItems {
 		return l.push()
+	}
+	return nil
+}
+
+// addOdd stores an item whose key only the binary protocol can write.
+func (l *itemLoad) addOdd(it *itemfile.Item, expire int64) error {
+	if l.odd == nil {
+		conn, err := dialItems(l.ctx, l.src, l.o.ProgressTimeout)
+		if err != nil {
+			return err
+		}
+		l.odd = conn
+	}
+	if err := l.odd.BinarySet(it.Key, it.Flags, expire, it.Value); err != nil {
+		return fmt.Errorf("store %.300q: %w", it.Key, storeError(err))
 	}
 	return nil
 }

@@ -61,8 +61,8 @@ func AppendEnd(dst []byte) []byte { return append(dst, "mn\r\n"...) }
 // numbers up to 30 days as relative, and others as times, and negative ones as past, only times are sent. A quiet command has no reply when
 // it succeeds. The error matches ErrKey, or the expiry is later than MaxExpiry or before 1971.
 func AppendSet(dst, key []byte, flags uint32, expireAt int64, size int, quiet bool) ([]byte, error) {
-	if expireAt != 0 && (expireAt <= 365*24*3600 || expireAt > MaxExpiry) {
-		return dst, fmt.Errorf("memcache: the expiry %d of %.300q is none that an engine takes: it ends at %d", expireAt, key, int64(MaxExpiry))
+	if err := checkExpiry(key, expireAt); err != nil {
+		return dst, err
 	}
 	dst, isBase64, err := AppendToken(append(dst, "ms "...), key)
 	if err != nil {
@@ -78,4 +78,12 @@ func AppendSet(dst, key []byte, flags uint32, expireAt int64, size int, quiet bo
 		dst = append(dst, " q"...)
 	}
 	return append(dst, '\r', '\n'), nil
+}
+
+// checkExpiry refuses what an engine would take for something else.
+func checkExpiry(key []byte, expireAt int64) error {
+	if expireAt != 0 && (expireAt <= 365*24*3600 || expireAt > MaxExpiry) {
+		return fmt.Errorf("memcache: the expiry %d of %.300q is none that an engine takes: it ends at %d", expireAt, key, int64(MaxExpiry))
+	}
+	return nil
 }

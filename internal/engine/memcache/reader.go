@@ -129,37 +129,43 @@ func (r *Reader) Value(v *Value) (bool, error) {
 
 // data reads a block of n bytes and its end.
 func (r *Reader) data(n int) ([]byte, error) {
-	var b []byte
-	if n+2 <= r.in.Size() {
-		var err error
-		if b, err = r.in.Peek(n + 2); err != nil {
-			return nil, ended(err)
-		}
-		r.in.Discard(n + 2) //nolint:errcheck // they are there
-	} else {
-		if cap(r.big) > 64<<20 && n < 1<<20 {
-			r.big = nil
-		}
-		r.big = r.big[:0]
-		for len(r.big) < n+2 {
-			if len(r.big) == cap(r.big) {
-				grown := make([]byte, len(r.big), min(n+2, max(2*cap(r.big), 1<<20)))
-				copy(grown, r.big)
-				r.big = grown
-			}
-			part := r.big[len(r.big):min(cap(r.big), n+2)]
-			got, err := r.in.Read(part)
-			r.big = r.big[:len(r.big)+got]
-			if err != nil {
-				return nil, ended(err)
-			}
-		}
-		b = r.big
+	b, err := r.block(n + 2)
+	if err != nil {
+		return nil, err
 	}
 	if b[n] != '\r' || b[n+1] != '\n' {
 		return nil, fmt.Errorf("%w: a value of %d bytes ends with %q", ErrProtocol, n, b[n:n+2])
 	}
 	return b[:n], nil
+}
+
+// block reads n bytes, which are valid until the next call.
+func (r *Reader) block(n int) ([]byte, error) {
+	if n <= r.in.Size() {
+		b, err := r.in.Peek(n)
+		if err != nil {
+			return nil, ended(err)
+		}
+		r.in.Discard(n) //nolint:errcheck // they are there
+		return b, nil
+	}
+	if cap(r.big) > 64<<20 && n < 1<<20 {
+		r.big = nil
+	}
+	r.big = r.big[:0]
+	for len(r.big) < n {
+		if len(r.big) == cap(r.big) {
+			grown := make([]byte, len(r.big), min(n, max(2*cap(r.big), 1<<20)))
+			copy(grown, r.big)
+			r.big = grown
+		}
+		got, err := r.in.Read(r.big[len(r.big):min(cap(r.big), n)])
+		r.big = r.big[:len(r.big)+got]
+		if err != nil {
+			return nil, ended(err)
+		}
+	}
+	return r.big, nil
 }
 
 func ended(err error) error {
