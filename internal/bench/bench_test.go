@@ -117,3 +117,22 @@ func TestTimes(t *testing.T) {
 		t.Errorf("ratio %v", r.Ratio())
 	}
 }
+
+func TestMemcachedMeasuresAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var out, log bytes.Buffer
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := Memcached(ctx, &out, Options{Bytes: 3 << 20, Runs: 2, Dir: dir, Log: &log}); err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	for _, want := range []string{"bare loop of mg in batches of 512", "at most 2.00", "3700 items of 100 bytes"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &out)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
