@@ -65,7 +65,7 @@ func (s *session) inspect(ctx context.Context, r *records, in inspection) (*insp
 	}
 	m := s.meter("inspect "+r.name, r)
 	defer m.bar.end()
-	o := keyspace.Options{Slots: in.slots, Separators: in.separators}
+	o := keyspace.Options{Slots: in.slots, Separators: in.separators, ReadAhead: true}
 	for _, st := range r.streams {
 		o.Slots = o.Slots || st.slots != nil
 	}

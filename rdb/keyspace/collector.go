@@ -30,6 +30,11 @@ type Options struct {
 	// Separators are bytes that end a prefix. [":/|", and "._-" in keys that have
 	// none of these]
 	Separators string
+
+	// ReadAhead lets Scan and Collect read from a goroutine of their own, if there is
+	// a second processor. It is for sources that do not keep a reader waiting; it is
+	// always done with regular files.
+	ReadAhead bool
 }
 
 // Collector counts records. It must not be used by several goroutines at once.

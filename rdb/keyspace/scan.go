@@ -42,6 +42,11 @@ func Collect(r io.Reader, o Options) (*Collector, *rdb.Scanner, error) {
 		}
 		return c, s, err
 	}
+	if o.ReadAhead || ends(r) {
+		a := readAhead(r)
+		defer a.stop()
+		r = a
+	}
 	w := newBatches()
 	s = rdb.NewScanner(r, rdb.Options{Keys: true, NoSlots: !o.Slots, OnRecord: func(rec *rdb.Record) error {
 		if c == nil {
