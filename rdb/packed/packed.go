@@ -67,8 +67,8 @@ func (e Element) Append(dst []byte) []byte {
 // Integer returns the element as an integer, and whether it is one. Text that is
 // the plain decimal form of an integer counts.
 func (e Element) Integer() (int64, bool) {
-	if e.Number {
-		return e.Int, true
+	if e.Number || len(e.Text) == 0 || e.Text[0] > '9' {
+		return e.Int, e.Number
 	}
 	return ParseInteger(e.Text)
 }
