@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // bar shows on a terminal how far long work is: share, rate and time left. Elsewhere it is silent.
@@ -30,8 +32,8 @@ func terminal(w io.Writer) bool {
 	if !ok {
 		return false
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // note adds a few words behind the bar, such as how many keys were written. It may be called from any goroutine.

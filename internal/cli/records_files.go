@@ -89,11 +89,11 @@ func (s *session) fileStream(path string) (*stream, error) {
 	st := &stream{name: path, kind: snapstore.RDB, bytes: -1, keys: -1}
 	if path == "-" {
 		st.name = "standard input"
-		st.opened = func(context.Context) (io.ReadCloser, error) {
+		st.opened = func(ctx context.Context) (io.ReadCloser, error) {
 			if s.in == nil {
 				return nil, errors.New("there is none")
 			}
-			return recognized(io.NopCloser(s.in))
+			return recognized(interruptible(ctx, s.in))
 		}
 		return st, nil
 	}
@@ -117,6 +117,17 @@ func (s *session) fileStream(path string) (*stream, error) {
 		return recognized(f)
 	}
 	return st, nil
+}
+
+// interruptible ends reads with the context, also while they wait for somebody who writes nothing.
+func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.CopyBuffer(w, struct{ io.Reader }{in}, make([]byte, 256<<10))
+		w.CloseWithError(err) //nolint:errcheck // never fails
+	}()
+	context.AfterFunc(ctx, func() { r.CloseWithError(ctx.Err()) }) //nolint:errcheck // never fails
+	return r
 }
 
 // itemsMagic is how a file of the items of a Memcached begins, whatever its version.
