@@ -144,8 +144,13 @@ func (s *Scanner) verifyLibrary() error {
 	if err := s.passLong(first, head, start); err != nil {
 		return err
 	}
-	line, _, whole := strings.Cut(string(first.p), "\n")
-	whole = whole || len(first.p) < libraryLine
+	return s.verifyFirstLine(first.p, start)
+}
+
+// verifyFirstLine looks at the start of a library's source.
+func (s *Scanner) verifyFirstLine(source []byte, start int64) error {
+	line, _, whole := strings.Cut(string(source), "\n")
+	whole = whole || len(source) < libraryLine
 	words := strings.Fields(line)
 	if len(words) == 0 || len(words[0]) < len("#!x") || !strings.HasPrefix(words[0], "#!") {
 		return s.corruptAt(start, "a function library that does not begin with #! and an engine")

@@ -210,8 +210,9 @@ func (s *Scanner) crosses(at int64, l layout) error {
 	return fmt.Errorf("%w to %s version %d: %s at offset %d exists only in files of %s", ErrCannotLower, s.feed.to.target, s.ceiling, l.name, at, s.family)
 }
 
-// placeLibrary reads a function library and sends it to every output.
-func (s *Scanner) placeLibrary() error {
+// readLibrary reads a function library, tells OnFunction of it, and sends it to
+// every output.
+func (s *Scanner) readLibrary() error {
 	start := s.offset()
 	head, err := s.readStringHead()
 	if err != nil {
@@ -223,6 +224,19 @@ func (s *Scanner) placeLibrary() error {
 	text, err := s.readText(nil, head, start)
 	if err != nil {
 		return err
+	}
+	if s.deep != nil {
+		if err := s.verifyFirstLine(text[:min(len(text), libraryLine)], start); err != nil {
+			return err
+		}
+	}
+	if s.onLib != nil {
+		if err := s.onLib(text); err != nil {
+			return err
+		}
+	}
+	if s.feed == nil {
+		return nil
 	}
 	p := binary.BigEndian.AppendUint32([]byte{opFunction, length32}, uint32(len(text)))
 	return s.feed.to.everywhere("function library "+libraryName(text), append(p, text...), 1)

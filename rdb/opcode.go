@@ -84,11 +84,11 @@ func (s *Scanner) skipOpcode(start int64) error {
 		if err := s.lowerAllows(10, start, "a function library"); err != nil {
 			return err
 		}
-		if s.feed != nil {
-			return s.placeLibrary()
-		}
-		if s.deep != nil {
+		if s.deep != nil && s.feed == nil && s.onLib == nil {
 			return s.verifyLibrary()
+		}
+		if s.feed != nil || s.onLib != nil {
+			return s.readLibrary()
 		}
 		return s.skipString()
 	case opModuleAux:

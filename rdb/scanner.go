@@ -45,6 +45,11 @@ type Options struct {
 	// with Record.Size 0. It may read the Value; what it leaves unread is skipped.
 	// Its error ends the scan and is returned as it is. Records is the same as a loop.
 	OnValue func(*Record, *Value) error
+
+	// OnFunction is called for each function library with its source, from its "#!"
+	// on, which is good until it returns. A source of more than 16 MiB is refused with
+	// ErrUnsupported. Its error ends the scan and is returned as it is.
+	OnFunction func(source []byte) error
 }
 
 // An Exchanger is a Tee that takes buffers over, so that their bytes need not be
@@ -90,6 +95,7 @@ type Scanner struct {
 	slots    *SlotSet
 	onRecord func(*Record) error
 	onValue  func(*Record, *Value) error
+	onLib    func([]byte) error
 
 	buf               []byte
 	pos, end, flushed int
@@ -142,7 +148,7 @@ func NewScanner(r io.Reader, o Options) *Scanner {
 
 func newScanner(r io.Reader, o Options, window int) *Scanner {
 	return &Scanner{
-		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord, onValue: o.OnValue,
+		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord, onValue: o.OnValue, onLib: o.OnFunction,
 		noSlots: o.NoSlots && o.Slots == nil && o.Split == nil, buf: make([]byte, window), slot: -1,
 		sum:  &Summary{Databases: make(map[uint64]int64)},
 		deep: newDeep(o.Deep),

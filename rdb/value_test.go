@@ -318,6 +318,41 @@ func TestElementsMemory(t *testing.T) {
 	}
 }
 
+// Function libraries come as text, whatever their form, before and after other
+// things, and their errors end the scan.
+func TestOnFunction(t *testing.T) {
+	t.Parallel()
+	long := "#!lua name=two\n" + strings.Repeat("-", 3000)
+	file := newFile(11).bytes(opFunction).strings("#!lua name=one\n").selectDB(0).set("k", "v").bytes(opFunction).lzf(long).end()
+	for _, deep := range []bool{false, true} {
+		var got []string
+		stop := errors.New("enough")
+		o := Options{Deep: deep, OnFunction: func(source []byte) error {
+			got = append(got, string(source))
+			if len(got) > 3 {
+				return stop
+			}
+			return nil
+		}}
+		for range 2 {
+			sum, err := newScanner(bytes.NewReader(file), o, 300).Scan()
+			if len(got) == 4 {
+				if err != stop {
+					t.Errorf("%v is not what OnFunction said", err)
+				}
+				break
+			}
+			if err != nil || sum.Functions != 2 || len(got) != 2 || got[0] != "#!lua name=one\n" || got[1] != long {
+				t.Errorf("%.200q, %v", got, err)
+			}
+		}
+	}
+	bad := newFile(11).bytes(opFunction).strings("return 1").end()
+	if _, err := NewScanner(bytes.NewReader(bad), Options{Deep: true, OnFunction: func([]byte) error { return nil }}).Scan(); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a library without a head: %v", err)
+	}
+}
+
 // The dumps in testdata hold what was put into the engines that wrote them.
 func TestGoldenValues(t *testing.T) {
 	t.Parallel()
