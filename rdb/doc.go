@@ -9,6 +9,7 @@
 //	walk a file and verify its checksum     NewScanner, Scanner.Scan
 //	see keys, expiries, sizes               Options.OnRecord
 //	read values                             Scanner.Records, Value
+//	read function libraries                 Options.OnFunction
 //	find every damaged byte                 Options.Deep
 //	divide by cluster slot, or join         NewSplitter
 //	make a file for an older engine         Lower
@@ -30,8 +31,8 @@
 //	if errors.Is(err, rdb.ErrCorrupt) { ... }
 //
 // Options.Tee receives the same bytes while they are walked, so that a file can be
-// verified while it is copied. What follows the file in its stream is left in
-// [Scanner.Rest].
+// verified while it is copied. Options.OnFunction receives the sources of function
+// libraries. What follows the file in its stream is left in [Scanner.Rest].
 //
 // # Keys
 //
@@ -158,7 +159,8 @@
 //   - Elements, Entries, Items: one element or one packed blob, of at most
 //     [MaxElement] bytes, and as much again if it is compressed. Engines make blobs of
 //     some kilobytes.
-//   - State: some 40 bytes for each pending entry.
+//   - State: some 40 bytes for each pending entry. OnFunction: one library of at
+//     most 16 MiB.
 //   - Options.Deep: up to 32 MiB to find members that come twice, and one packed
 //     blob of at most 1 GiB. Of collections of more than a million and a half elements
 //     the later ones are compared with these only.
