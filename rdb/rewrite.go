@@ -135,7 +135,7 @@ func (s *Scanner) rewriteListpack() error {
 		n /= 2 // that it comes out even is seen below
 	}
 	s.elements = int64(n)
-	out := putLength(s.fresh[:0], uint64(n))
+	out := appendLength(s.fresh[:0], uint64(n))
 	var failed error
 	err = v.group(packed.Listpack(b.p).All(), func(e Element) bool {
 		out = putString(out, e.Text)
@@ -225,7 +225,7 @@ func (s *Scanner) rewriteNode() (int, error) {
 		return 0, s.corruptAt(b.offset, "list node of kind %d", container)
 	}
 	p := z.Bytes()
-	if err := s.putIn(putLength(s.fresh[:0], uint64(len(p)))); err != nil {
+	if err := s.putIn(appendLength(s.fresh[:0], uint64(len(p)))); err != nil {
 		return 0, err
 	}
 	err = s.putIn(p)
@@ -235,22 +235,10 @@ func (s *Scanner) rewriteNode() (int, error) {
 	return z.Len(), err
 }
 
-// putLength appends a length in its shortest form.
-func putLength(dst []byte, n uint64) []byte {
-	switch {
-	case n < 1<<6:
-		return append(dst, byte(n))
-	case n < 1<<14:
-		return append(dst, 0x40|byte(n>>8), byte(n))
-	case n <= math.MaxUint32:
-		return binary.BigEndian.AppendUint32(append(dst, length32), uint32(n))
-	}
-	return binary.BigEndian.AppendUint64(append(dst, length64), n)
-}
-
-// putString appends a string, as an integer if that is shorter.
+// putString appends a string, as an integer if it is the text of one. It does not
+// compress: what reads the new file may be waiting for it.
 func putString(dst, text []byte) []byte {
-	if n, ok := packed.ParseInteger(text); ok && len(text) <= 11 {
+	if n, ok := packed.ParseInteger(text); ok && len(text) <= longestInteger {
 		switch {
 		case n == int64(int8(n)):
 			return append(dst, stringInt8, byte(n))
@@ -260,5 +248,5 @@ func putString(dst, text []byte) []byte {
 			return binary.LittleEndian.AppendUint32(append(dst, stringInt32), uint32(n))
 		}
 	}
-	return append(putLength(dst, uint64(len(text))), text...)
+	return append(appendLength(dst, uint64(len(text))), text...)
 }

@@ -385,12 +385,15 @@ func (s *Scanner) report(start int64) error {
 
 // describe fills s.record with what is known before the value.
 func (s *Scanner) describe(start int64) {
-	s.record = Record{
-		Offset: start,
-		DB:     s.db, Type: s.op, Slot: s.slot, ExpireAt: s.expireAt, Idle: s.idle, Freq: s.freq,
-	}
+	// Field by field: a whole one would be built elsewhere and copied.
+	r := &s.record
+	r.Offset, r.Size, r.DB, r.Type, r.Slot = start, 0, s.db, s.op, s.slot
+	r.ExpireAt, r.Idle, r.Freq = s.expireAt, s.idle, s.freq
 	if s.keys {
-		s.record.Key = s.key
+		r.Key = s.key
+	}
+	if r.Value != nil {
+		r.Value = nil
 	}
 }
 

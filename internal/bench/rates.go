@@ -41,29 +41,31 @@ func (s *Stage) rates(w io.Writer) error {
 	for _, p := range texts {
 		packable += len(p)
 	}
+	// A scanner sums what it has just read: it is in the processor's cache.
+	piece := sample[:min(len(sample), sumPiece)]
 	table, sum := stdcrc.MakeTable(jones), uint64(0)
 	var room []byte
-	fmt.Fprintf(w, "One core, processor time, %d MB of the RDB; LZF in pieces of %d bytes, those that it makes shorter:\n\n| what | MB/s |\n|---|---|\n", len(sample)/1e6, lzfPiece)
+	fmt.Fprintf(w, "One core, processor time; the checksum of %d KiB again and again, as a scanner sums what it has just read; LZF in pieces of %d bytes, those that it makes shorter:\n\n| what | MB/s |\n|---|---|\n", len(piece)>>10, lzfPiece)
 	for _, m := range []struct {
 		name string
 		size int
 		f    func() error
 	}{
-		{fmt.Sprintf("CRC64, carry-less multiplication%s", missing()), len(sample), func() error {
-			for p := range slices.Chunk(sample, sumPiece) {
-				sum = crc64.Update(sum, p)
+		{fmt.Sprintf("CRC64, carry-less multiplication%s", missing()), len(sample) / sumPiece * sumPiece, func() error {
+			for range len(sample) / sumPiece {
+				sum = crc64.Update(sum, piece)
 			}
 			return nil
 		}},
-		{"CRC64, 16 tables", len(sample), func() error {
-			for p := range slices.Chunk(sample, sumPiece) {
-				sum = crc64.UpdatePortable(sum, p)
+		{"CRC64, 16 tables", len(sample) / sumPiece * sumPiece, func() error {
+			for range len(sample) / sumPiece {
+				sum = crc64.UpdatePortable(sum, piece)
 			}
 			return nil
 		}},
-		{"CRC64, hash/crc64", len(sample), func() error {
-			for p := range slices.Chunk(sample, sumPiece) {
-				sum = ^stdcrc.Update(^sum, table, p)
+		{"CRC64, hash/crc64", len(sample) / sumPiece * sumPiece, func() error {
+			for range len(sample) / sumPiece {
+				sum = ^stdcrc.Update(^sum, table, piece)
 			}
 			return nil
 		}},
