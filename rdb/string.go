@@ -155,6 +155,7 @@ func (s *Scanner) appendInteger(dst []byte, form byte) ([]byte, error) {
 // readPrefix consumes a string and returns its first limit bytes as text, good
 // until the next call of readPrefix with the same scratch.
 func (s *Scanner) readPrefix(scratch []byte, limit int) ([]byte, error) {
+	at := s.offset()
 	head, err := s.readStringHead()
 	if err != nil {
 		return nil, err
@@ -172,7 +173,7 @@ func (s *Scanner) readPrefix(scratch []byte, limit int) ([]byte, error) {
 		start := s.offset()
 		if s.deep != nil {
 			first := &beginning{p: scratch, limit: limit}
-			err := s.passLong(first, head, start)
+			err := s.passLong(first, head, at)
 			return first.p, err
 		}
 		take := min(head.stored, 2*uint64(limit))
