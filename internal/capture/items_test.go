@@ -131,7 +131,8 @@ func TestItemsThereAndBack(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r, file, got := takeItems(t, from, Options{Name: "test", Batch: 3})
+			var told, of int64
+			r, file, got := takeItems(t, from, Options{Name: "test", Batch: 3, OnProgress: func(n, total int64) { told, of = n, total }})
 			check := func(got map[string]itemfile.Item) {
 				t.Helper()
 				for _, it := range want {
@@ -148,6 +149,9 @@ func TestItemsThereAndBack(t *testing.T) {
 			if r.Items != int64(len(want)) || r.Expiring != 5 || r.Vanished != 0 || r.Changed != 0 || r.Bytes != int64(len(file)) || r.Source != "test" ||
 				r.Engine == "" || r.Ended.Before(r.Began) {
 				t.Errorf("%+v %+v", r, r.Summary)
+			}
+			if told != r.Bytes || of != r.Bytes {
+				t.Errorf("told of %d bytes of %d, not %d", told, of, r.Bytes)
 			}
 			_, to := memcached(t, opts...)
 			l, err := LoadItems(kftest.Context(t), to, bytes.NewReader(file), LoadOptions{})
