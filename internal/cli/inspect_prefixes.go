@@ -13,10 +13,12 @@ import (
 func showPrefixes(t *table, r *keyspace.Report, top int) {
 	g := grid{{"PREFIX", ">KEYS", ">SIZE", ">SHARE", "", ">SO FAR"}}
 	var sum, shown int64
+	var lacks keyspace.Count
 	var draw func(list []*branch, depth int)
 	draw = func(list []*branch, depth int) {
 		for _, b := range list {
 			p, sofar := b.entry, ""
+			lacks.Keys, lacks.Bytes = max(lacks.Keys, p.Lacks.Keys), max(lacks.Bytes, p.Lacks.Bytes)
 			if depth == 0 {
 				sum += p.Bytes
 				shown += p.Keys
@@ -32,12 +34,12 @@ func showPrefixes(t *table, r *keyspace.Report, top int) {
 	}
 	g.print(t)
 	if !r.Prefixes.Exact && len(g) > 1 {
-		var lacks keyspace.Count
-		for _, p := range r.Prefixes.Heaviest {
-			lacks.Keys, lacks.Bytes = max(lacks.Keys, p.Lacks.Keys), max(lacks.Bytes, p.Lacks.Bytes)
+		exactly := "are exact"
+		if lacks != (keyspace.Count{}) {
+			exactly = fmt.Sprintf("may have up to %s and %s keys more", bytes(lacks.Bytes), humanize.Comma(lacks.Keys))
 		}
-		t.line(fmt.Sprintf("There are too many prefixes to count all. Those shown may have up to %s and %s keys more; one that is not listed has at most %s and %s keys.",
-			bytes(lacks.Bytes), humanize.Comma(lacks.Keys), bytes(r.Prefixes.Unlisted.Bytes), humanize.Comma(r.Prefixes.Unlisted.Keys)))
+		t.line(fmt.Sprintf("There are too many prefixes to count all. Those shown %s; one that is not listed has at most %s and %s keys.",
+			exactly, bytes(r.Prefixes.Unlisted.Bytes), humanize.Comma(r.Prefixes.Unlisted.Keys)))
 	}
 }
 

@@ -105,6 +105,9 @@ func showExpiry(t *table, r *keyspace.Report) {
 func showSizes(t *table, r *keyspace.Report) {
 	g := grid{{">RECORDS OF", ">KEYS", ">SIZE", ">SHARE", ""}}
 	for _, x := range r.Sizes {
+		if x.Keys == 0 {
+			continue
+		}
 		g.add("under "+power(x.To), humanize.Comma(x.Keys), bytes(x.Bytes), percent(x.Bytes, r.Bytes), bars(x.Bytes, r.Bytes))
 	}
 	g.print(t)

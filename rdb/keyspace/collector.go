@@ -14,6 +14,7 @@ const keptKey = 4096
 // Bounds on what is held of prefixes and hash tags.
 const (
 	prefixRoom, prefixCells = 4096, 16384
+	prefixTop               = 256 // that are always held, of those with one separator
 	tagRoom, tagCells       = 1024, 4096
 )
 
@@ -69,7 +70,7 @@ func NewCollector(o Options) *Collector {
 		o.At = time.Now()
 	}
 	c := &Collector{o: o, at: o.At.UnixMilli(), files: 1, databases: make(map[uint64]*Count), cutter: newSeparators(o.Separators),
-		prefixes: newSketch(prefixRoom, prefixCells)}
+		prefixes: newSketch(prefixRoom, prefixCells, prefixTop)}
 	if o.Slots {
 		c.slots = new([rdb.Slots]Count)
 	}
@@ -122,7 +123,7 @@ func (c *Collector) tag(rest []byte, size int64) {
 		return
 	}
 	if c.tags == nil {
-		c.tags = newSketch(tagRoom, tagCells)
+		c.tags = newSketch(tagRoom, tagCells, 0)
 	}
 	c.tagged.one(size)
 	c.tags.add(rest, &cuts{n: 1, ends: [maxDepth]uint8{uint8(n)}}, Count{1, size})
@@ -171,7 +172,7 @@ func (c *Collector) Merge(other *Collector) {
 	c.prefixes.merge(other.prefixes)
 	if other.tags != nil {
 		if c.tags == nil {
-			c.tags = newSketch(tagRoom, tagCells)
+			c.tags = newSketch(tagRoom, tagCells, 0)
 		}
 		c.tags.merge(other.tags)
 	}

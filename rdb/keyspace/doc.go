@@ -17,9 +17,10 @@
 //
 // Everything is counted exactly but prefixes and hash tags, of which a file may
 // have more than fit in memory. As long as fewer than four thousand prefixes are
-// met these are exact too. Beyond that a [Report] never says more than the truth,
-// and says with every prefix how much less it may be, and how heavy a prefix can be
-// that is not listed; both are some thousandths of the whole at most. See [Prefixes].
+// met these are exact too, and up to 256 of the first level always are. Beyond
+// that a [Report] never says more than the truth. It says with every prefix how much
+// less it may be, as a rule at most half a hundredth of the whole, and how heavy a
+// prefix can be that is not listed. See [Prefixes].
 //
 // # What is a byte
 //

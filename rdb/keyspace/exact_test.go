@@ -173,6 +173,29 @@ func TestBoundsHold(t *testing.T) {
 	}
 }
 
+// Prefixes of the first level are exact if they are few, whatever is below them.
+func TestFirstLevelIsExact(t *testing.T) {
+	t.Parallel()
+	c := NewCollector(Options{})
+	for i := range 40_000 {
+		c.Add(&rdb.Record{Size: 10, Key: fmt.Appendf(nil, "user:%d:x", i), Slot: -1})       //nolint:errcheck // always nil
+		c.Add(&rdb.Record{Size: 10, Key: fmt.Appendf(nil, "p%d:%d:x", i%200, i), Slot: -1}) //nolint:errcheck // always nil
+	}
+	r := c.Report()
+	if r.Prefixes.Exact || len(r.Prefixes.Heaviest) < 200 {
+		t.Fatalf("%+v", r.Prefixes)
+	}
+	for _, p := range r.Prefixes.Heaviest {
+		want := Count{40_000, 400_000}
+		if string(p.Prefix) != "user:" {
+			want = Count{200, 2000}
+		}
+		if p.Depth == 1 && (p.Count != want || p.Lacks != (Count{})) {
+			t.Errorf("%q: %+v, want %+v", p.Prefix, p.Count, want)
+		}
+	}
+}
+
 // split deals records out by slot, as shards have them.
 func split(records []rdb.Record, n int) [][]rdb.Record {
 	parts := make([][]rdb.Record, n)

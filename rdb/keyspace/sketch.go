@@ -22,6 +22,8 @@ type sketch struct {
 	index     []uint32 // open addressing by hash; 0 is empty, there the root is never
 	free      []uint32 // places in nodes
 	room      int      // most nodes
+	top       uint32   // so many children of the root always have a place
+	topLost   bool     // one of them was not held when it came
 	cells     []Count  // nil as long as nothing was lost
 	cellCount int
 	total     Count
@@ -43,9 +45,10 @@ type node struct {
 // can make keys that collide.
 var seed = maphash.MakeSeed()
 
-// newSketch holds so many prefixes, a power of two, beside as many cells.
-func newSketch(room, cells int) *sketch {
-	return &sketch{nodes: make([]node, 1, 64), index: make([]uint32, 128), room: room, cellCount: cells, factor: 8}
+// newSketch holds so many prefixes, beside so many cells, a power of two. The first
+// top prefixes that are in no other are exact, however many there are below them.
+func newSketch(room, cells, top int) *sketch {
+	return &sketch{top: uint32(top), nodes: make([]node, 1, 64), index: make([]uint32, 128), room: room, cellCount: cells, factor: 8}
 }
 
 // add counts a weight at the deepest prefix of key that is held, which opens those
@@ -70,10 +73,11 @@ func (s *sketch) count(key []byte, c *cuts, weight Count, choosy bool) {
 		hash := maphash.Bytes(seed, key[:to])
 		next := s.find(hash, at, key[from:to])
 		if next == 0 {
-			if choosy {
+			if choosy && (at != 0 || s.nodes[0].children >= s.top) {
 				cell := s.cell(hash)
 				if sum := cell.plus(weight); sum.within(s.allowance) {
 					*cell = sum
+					s.topLost = s.topLost || at == 0
 					break
 				}
 			}
@@ -170,7 +174,7 @@ func (s *sketch) compress() {
 func (s *sketch) prune(at uint32) {
 	for {
 		n := &s.nodes[at]
-		if !n.used || n.children > 0 {
+		if !n.used || n.children > 0 || n.parent == 0 && s.nodes[0].children <= s.top {
 			return
 		}
 		cell := s.cell(n.hash)
@@ -179,6 +183,7 @@ func (s *sketch) prune(at uint32) {
 			return
 		}
 		*cell = sum
+		s.topLost = s.topLost || n.parent == 0
 		s.nodes[n.parent].own.add(n.own)
 		s.nodes[n.parent].children--
 		n.used = false
@@ -191,6 +196,7 @@ func (s *sketch) prune(at uint32) {
 func (s *sketch) merge(o *sketch) {
 	s.total.add(o.total)
 	s.factor = max(s.factor, o.factor)
+	s.topLost = s.topLost || o.topLost
 	if o.cells != nil {
 		if s.cells == nil {
 			s.cells = make([]Count, s.cellCount)
@@ -257,7 +263,9 @@ func (s *sketch) all() (list []held, missing Count) {
 		prefix, c := s.path(nil, uint32(at))
 		h := held{prefix: prefix, depth: c.n, weight: sums[at]}
 		for up := uint32(at); up != 0 && s.cells != nil; up = s.nodes[up].parent {
-			h.lacks.add(*s.cell(s.nodes[up].hash))
+			if s.nodes[up].parent != 0 || s.topLost {
+				h.lacks.add(*s.cell(s.nodes[up].hash))
+			}
 		}
 		h.lacks = Count{min(h.lacks.Keys, s.total.Keys-h.weight.Keys), min(h.lacks.Bytes, s.total.Bytes-h.weight.Bytes)}
 		list = append(list, h)
