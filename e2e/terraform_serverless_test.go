@@ -131,6 +131,8 @@ func (p *provider) serverlessCaches() {
 		"user_group_id": users.id, "kms_key_id": p.key, "tags": map[string]string{"own": "1"}},
 		args{"data_storage_maximum": 20, "data_storage_minimum": 2}, args{"ecpu_per_second_maximum": 6000}, args{"daily_snapshot_time": "10:00"}, args{"snapshot_retention_limit": 3},
 		args{"security_group_ids": []string{"sg-0b"}}, args{"description": "nearly all", "tags": map[string]string{}})
+	p.life(p.serverlessCache(), args{"name": "tf-items", "engine": "memcached", "major_engine_version": "1.6", "snapshot_retention_limit": 1, "usage_limits": true, "data_storage_maximum": 1},
+		args{"data_storage_maximum": 2}, args{"description": "described"}, args{"tags": map[string]string{"own": "1"}})
 	cache := p.make(p.serverlessCache(), args{"name": "tf-moves", "engine": "redis", "description": "to valkey", "user_group_id": users.id})
 	cache.fixed = []string{"arn", "name", "endpoint", "reader_endpoint", "create_time"}
 	cache.apply(args{"engine": "valkey"}, args{"major_engine_version": "8"})

@@ -180,6 +180,13 @@ func FuzzManifest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	m.Stream, m.Consistency = Memcached, PerShard
+	m.Shards[0].Items = &Items{Content: fmt.Sprintf("%032d", 1), Expiry: fmt.Sprintf("%016d", 2), Vanished: 1}
+	items, err := m.encode(key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(items)
 	f.Add([]byte(`{"mac":"","manifest":null}`))
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
