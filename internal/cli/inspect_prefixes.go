@@ -38,7 +38,7 @@ func showPrefixes(t *table, r *keyspace.Report, top int) {
 		if lacks != (keyspace.Count{}) {
 			exactly = fmt.Sprintf("may have up to %s and %s keys more", bytes(lacks.Bytes), humanize.Comma(lacks.Keys))
 		}
-		t.line(fmt.Sprintf("There are too many prefixes to count all. Those shown %s; one that is not listed has at most %s and %s keys.",
+		t.line(fmt.Sprintf("There are too many prefixes to count all. Those shown %s; one that is not in the report has at most %s and %s keys.",
 			exactly, bytes(r.Prefixes.Unlisted.Bytes), humanize.Comma(r.Prefixes.Unlisted.Keys)))
 	}
 }
