@@ -3,7 +3,7 @@
 // It is the Jones polynomial, reflected, with neither initial value nor final
 // inversion, which hash/crc64 cannot express directly. On amd64 and arm64
 // processors with carry-less multiplication (PCLMULQDQ, PMULL), long buffers are
-// folded 128 bytes at a time; everywhere else, and for short buffers, 16 table
+// folded 128 bytes at a time, or 256 where VPCLMULQDQ is; everywhere else, and for short buffers, 16 table
 // look-ups advance the checksum by 16 bytes. Both ways give the same answers. The
 // build tag purego leaves the assembly out.
 //

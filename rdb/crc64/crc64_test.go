@@ -120,7 +120,7 @@ func TestEverySplit(t *testing.T) {
 // One bit alone, and ones everywhere, travel through every lane.
 func TestSingleBits(t *testing.T) {
 	t.Parallel()
-	for n := 128; n <= 512; n += 128 {
+	for _, n := range []int{128, 256, 384, 512, 1024, 1280} {
 		p := make([]byte, n)
 		for i := range 8 * n {
 			p[i/8] = 1 << (i % 8)
@@ -154,6 +154,9 @@ func agree(t *testing.T, start uint64, p []byte) {
 		if got := updateFolding(start, p); got != want {
 			t.Fatalf("folding, %d bytes from %#x: %#x, want %#x", len(p), start, got, want)
 		}
+		if got := updateNarrow(start, p); got != want {
+			t.Fatalf("folding by 128 bytes, %d bytes from %#x: %#x, want %#x", len(p), start, got, want)
+		}
 	}
 }
 
@@ -186,6 +189,15 @@ func BenchmarkFolding(b *testing.B) {
 		b.Skip("this processor, or this build, has no carry-less multiplication")
 	}
 	benchmark(b, Update)
+}
+
+// BenchmarkFoldingNarrow is what it does without the registers of 64 bytes that some
+// amd64 processors have.
+func BenchmarkFoldingNarrow(b *testing.B) {
+	if !canFold {
+		b.Skip("this processor, or this build, has no carry-less multiplication")
+	}
+	benchmark(b, updateNarrow)
 }
 
 // BenchmarkSlicing is what it does elsewhere: 16 tables.

@@ -18,9 +18,20 @@ var constants = [4]uint64{
 	power(8*16 + 64 - 1), power(8*16 - 1),
 }
 
-// updateFolding reduces all whole strides to 16 bytes that have the same
-// checksum, and leaves those and the tail to the tables. len(p) >= stride.
+// updateFolding is Update by carry-less multiplication. len(p) >= stride.
 func updateFolding(crc uint64, p []byte) uint64 {
+	if canFoldWide && len(p) >= wideMinimum {
+		crc, p = updateWide(crc, p)
+		if len(p) < stride {
+			return updateTables(crc, p)
+		}
+	}
+	return updateNarrow(crc, p)
+}
+
+// updateNarrow reduces all whole strides to 16 bytes that have the same checksum,
+// and leaves those and the tail to the tables. len(p) >= stride.
+func updateNarrow(crc uint64, p []byte) uint64 {
 	whole := len(p) &^ (stride - 1)
 	var rest [16]byte
 	fold(crc, p[:whole], &constants, &rest)

@@ -76,3 +76,74 @@ joined:
 	JOIN(X6, X7)
 	MOVOU X7, (DI)
 	RET
+
+// func hasWideMultiply() bool
+TEXT ·hasWideMultiply(SB), NOSPLIT, $0-1
+	MOVB   $0, ret+0(FP)
+	XORL   AX, AX
+	CPUID
+	CMPL   AX, $7 // the greatest leaf
+	JLT    no
+	MOVL   $1, AX
+	XORL   CX, CX
+	CPUID
+	BTL    $27, CX // OSXSAVE: XGETBV may be used
+	JCC    no
+	XORL   CX, CX
+	XGETBV
+	ANDL   $0xe6, AX // SSE, AVX, masks and both parts of the 512 bits
+	CMPL   AX, $0xe6
+	JNE    no
+	MOVL   $7, AX
+	XORL   CX, CX
+	CPUID
+	BTL    $16, BX // AVX512F
+	JCC    no
+	BTL    $10, CX // VPCLMULQDQ
+	JCC    no
+	MOVB   $1, ret+0(FP)
+
+no:
+	RET
+
+// Moves the four lanes of a forward by the distance in Z15 and adds the bytes at
+// off(SI).
+#define WIDE(a, t, off) \
+	VPCLMULQDQ $0x00, Z15, a, t; \
+	VPCLMULQDQ $0x11, Z15, a, a; \
+	VPTERNLOGQ $0x96, off(SI), t, a
+
+// func foldWide(crc uint64, p []byte, k *[2]uint64, out *[256]byte)
+TEXT ·foldWide(SB), NOSPLIT, $0-48
+	MOVQ            crc+0(FP), AX
+	MOVQ            p_base+8(FP), SI
+	MOVQ            p_len+16(FP), CX
+	MOVQ            k+32(FP), DX
+	MOVQ            out+40(FP), DI
+	VMOVDQU64       0(SI), Z0
+	VMOVDQU64       64(SI), Z1
+	VMOVDQU64       128(SI), Z2
+	VMOVDQU64       192(SI), Z3
+	VMOVQ           AX, X8 // and zeros above it
+	VPXORQ          Z8, Z0, Z0
+	VBROADCASTI32X4 (DX), Z15
+	ADDQ            $256, SI
+	SUBQ            $256, CX
+	JZ              folded
+
+wide:
+	WIDE(Z0, Z8, 0)
+	WIDE(Z1, Z9, 64)
+	WIDE(Z2, Z10, 128)
+	WIDE(Z3, Z11, 192)
+	ADDQ $256, SI
+	SUBQ $256, CX
+	JNZ  wide
+
+folded:
+	VMOVDQU64 Z0, 0(DI)
+	VMOVDQU64 Z1, 64(DI)
+	VMOVDQU64 Z2, 128(DI)
+	VMOVDQU64 Z3, 192(DI)
+	VZEROUPPER
+	RET

@@ -8,6 +8,14 @@ import (
 	"runtime"
 )
 
+// There is no wider multiplication here.
+const (
+	canFoldWide = false
+	wideMinimum = 0
+)
+
+func updateWide(crc uint64, p []byte) (uint64, []byte) { return crc, p }
+
 // hasCarrylessMultiply tells whether the processor has PMULL for 64 bits. Its
 // own registers cannot be read everywhere by programs, so the system is asked;
 // where none answers, the tables work.
