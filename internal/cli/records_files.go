@@ -126,7 +126,7 @@ func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
 		_, err := io.CopyBuffer(w, struct{ io.Reader }{in}, make([]byte, 256<<10))
 		w.CloseWithError(err) //nolint:errcheck // never fails
 	}()
-	context.AfterFunc(ctx, func() { r.CloseWithError(ctx.Err()) }) //nolint:errcheck // never fails
+	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) }) //nolint:errcheck // never fails
 	return r
 }
 
