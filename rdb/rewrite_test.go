@@ -62,7 +62,6 @@ func rewrites() []struct {
 	from, to func(*builder)
 } {
 	long := strings.Repeat("long ", 40)
-	type put = func(*builder)
 	return []struct {
 		name     string
 		version  int
