@@ -100,7 +100,7 @@ func BenchmarkScanFile(b *testing.B) {
 	if name == "" {
 		b.Skip("RDB_FILE names no file")
 	}
-	for mode, o := range map[string]Options{"plain": {}, "keys": {Keys: true, OnRecord: func(*Record) error { return nil }}} {
+	for mode, o := range map[string]Options{"plain": {}, "deep": {Deep: true}, "keys": {Keys: true, OnRecord: func(*Record) error { return nil }}} {
 		b.Run(mode, func(b *testing.B) {
 			for b.Loop() {
 				f, err := os.Open(name)

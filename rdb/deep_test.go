@@ -35,3 +35,53 @@ func TestDeepAcceptsEngines(t *testing.T) {
 		}
 	}
 }
+
+// Elements that come again are found in collections of any size: the table of
+// those that were seen grows, is full at some time, and finds the first of them
+// even then.
+func TestDeepFindsLateDoubles(t *testing.T) {
+	t.Parallel()
+	const full = 3 << lastSeen / 4
+	for _, c := range []struct {
+		members, again int // which of them comes once more at the end; -1 for none
+		found          bool
+	}{{1, 0, true}, {24, 23, true}, {25, 0, true}, {70_000, 69_999, true}, {70_000, -1, false}, {full + 10, 7, true}, {full + 10, full - 1, true}, {full + 10, full + 5, false}} {
+		n := c.members
+		if c.again >= 0 {
+			n++
+		}
+		f := newFile(11).key(typeSet, "k").length32(uint32(n))
+		member := func(i int) { f.length(4).bytes(byte(i), byte(i>>8), byte(i>>16), 'm') }
+		for i := range c.members {
+			member(i)
+		}
+		if c.again >= 0 {
+			member(c.again)
+		}
+		_, err := scanDeep(f.set("next", "value").end(), windowSize)
+		if found := err != nil; found != c.found {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// Collections without elements are counted, as engines leave them out.
+func TestDeepCountsEmptyKeys(t *testing.T) {
+	t.Parallel()
+	f := newFile(11)
+	for _, typ := range []byte{typeList, typeSet, typeZset, typeZset2, typeHash, typeListQuicklist, typeListQuicklist2} {
+		f.key(typ, string(rune('a'+typ))).length(0)
+	}
+	for _, typ := range []byte{typeHashListpack, typeZsetListpack, typeSetListpack} {
+		f.key(typ, string(rune('a'+typ))).strings(listpackOf())
+	}
+	for _, typ := range []byte{typeListZiplist, typeHashZiplist, typeZsetZiplist} {
+		f.key(typ, string(rune('a'+typ))).strings(ziplistOf())
+	}
+	f.key(typeHashZipmap, "zipmap").strings("\x00\xff")
+	f.key(typeListQuicklist2, "nodes").length(2).length(2).strings(listpackOf()).length(2).strings(listpackOf())
+	sum, err := scanDeep(f.streamOf(0, 0).length(0).set("full", "v").end(), 128)
+	if err != nil || sum.EmptyKeys != 15 || sum.Keys != 17 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}

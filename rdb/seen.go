@@ -88,6 +88,9 @@ func (t *seen) addHash(h uint64) bool {
 
 func (t *seen) grow() {
 	old := t.slots
+	if t.size > keepSeen {
+		t.tables[t.size] = nil
+	}
 	t.use(t.size + 1)
 	for _, h := range old {
 		if h != 0 {

@@ -106,3 +106,25 @@ func TestVerifyComparesWithTheManifest(t *testing.T) {
 		}
 	}
 }
+
+// Only a look inside values finds what the engine itself had broken before it was captured.
+func TestVerifyDeep(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, newBucket(t), Options{})
+	broken := []byte("REDIS0011\x10\x01k\x07\x07\x00\x00\x00\x02\x00\xff\xff")
+	broken = binary.LittleEndian.AppendUint64(broken, crc64.Update(0, broken))
+	putRDB(t, s, "good", [][]byte{dump(100)}, func(*Shard) {})
+	putRDB(t, s, "broken", [][]byte{dump(100), broken}, func(*Shard) {})
+	for _, id := range []string{"good", "broken"} {
+		if rep, err := s.Verify(t.Context(), id, nil); err != nil || rep.Keys < 100 {
+			t.Errorf("%s: %+v, %v", id, rep, err)
+		}
+	}
+	if rep, err := s.VerifyDeep(t.Context(), "good", nil); err != nil || rep.Keys != 100 || !rep.Shards[0].Walked {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	var ce *CorruptError
+	if rep, err := s.VerifyDeep(t.Context(), "broken", nil); !errors.As(err, &ce) || ce.Shard != "0002" || !errors.Is(err, rdb.ErrCorrupt) || len(rep.Shards) != 1 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+}

@@ -276,7 +276,9 @@ func TestRestoreSeveralFiles(t *testing.T) {
 	damaged[len(damaged)-1] ^= 1
 	// A hash whose fields expire, without a checksum.
 	newHash := []byte("REDIS0012\x18\x01k" + strings.Repeat("\x00", 8) + "\x01\x00\x01f\x01v\xff" + strings.Repeat("\x00", 8))
-	h.bucketed(map[string][]byte{"a": a, "b": b, "a2": a, "damaged": damaged, "db": saved(t, engine.Valkey, "SET x y", "SWAPDB 0 3"),
+	// A packed hash that says it has two elements, and has none; engines load it, to stumble later.
+	broken := []byte("REDIS0011\x10\x01k\x07\x07\x00\x00\x00\x02\x00\xff\xff" + strings.Repeat("\x00", 8))
+	h.bucketed(map[string][]byte{"a": a, "b": b, "a2": a, "damaged": damaged, "broken": broken, "db": saved(t, engine.Valkey, "SET x y", "SWAPDB 0 3"),
 		"sets": saved(t, engine.Valkey, "SADD s x y z"), "new": newHash, "old": saved(t, engine.Redis, "SET old 1")})
 	one := shape{kind: resource.ReplicationGroup, engine: engine.Valkey, single: true}
 	redis := equal(2)
@@ -314,6 +316,7 @@ func TestRestoreSeveralFiles(t *testing.T) {
 	}{
 		"doubles":   {equal(2), []string{"a", "b", "a2"}, "3 keys are in more than one of the files"},
 		"damaged":   {equal(2), []string{"a", "damaged"}, "dumps/damaged: rdb: corrupt"},
+		"broken":    {equal(2), []string{"a", "broken"}, "dumps/broken: rdb: corrupt at offset 17, in value of type 16 (hash, listpack): the header of the listpack says 2 elements"},
 		"databases": {equal(2), []string{"a", "db"}, "dumps/db: it holds 1 keys in database 3, and a cache in cluster mode has only database 0"},
 		"merged":    {one, []string{"a", "db"}, "dumps/db: it holds 1 keys in database 3, and a cache restored from several files has only database 0"},
 		"missing":   {equal(2), []string{"a", "nothing"}, "dumps/nothing: the file could not be retrieved from S3"},
