@@ -139,7 +139,7 @@ func TestDocumentedCommands(t *testing.T) {
 		}
 		return ""
 	}
-	looking := ""
+	looking := of("snapshot verify")
 	for _, verb := range []string{"inspect", "keys", "get", "diff", "restore-keys", "check", "split", "convert"} {
 		looking += of("rdb " + verb)
 	}
