@@ -122,7 +122,8 @@ type Scanner struct {
 	complete bool
 
 	db, module        uint64
-	slot              int // of the record's key; -1 if nobody asked
+	slot              int  // of the record's key; -1 if nobody asked
+	quick             bool // nobody wants more of a string than its key and size
 	split             *Splitter
 	feed              *feeder // to split, while it is being scanned
 	taken             int     // in the window: what is before has gone to feed
@@ -180,6 +181,7 @@ func (s *Scanner) Scan() (*Summary, error) {
 		}
 		s.feed, s.ceiling = feed, s.split.version
 	}
+	s.quick = s.feed == nil && s.deep == nil && s.onValue == nil && s.slots == nil && (!s.keys || s.noSlots)
 	err := s.scan()
 	if s.feed != nil {
 		err = s.feed.close(err)
@@ -321,6 +323,9 @@ func (s *Scanner) readRecord(start int64) error {
 			return err
 		}
 	}
+	if s.op == typeString && s.quick && s.passString() {
+		return s.counted(start)
+	}
 	older := s.older[s.op]
 	if older != 0 {
 		if err := s.replaceType(older); err != nil {
@@ -371,6 +376,11 @@ func (s *Scanner) readRecord(start int64) error {
 		}
 		s.taken = s.pos
 	}
+	return s.counted(start)
+}
+
+// counted counts the record that was just walked, and tells OnRecord of it.
+func (s *Scanner) counted(start int64) error {
 	s.sum.Types[s.op]++
 	s.dbKeys++
 	if s.expireAt != 0 {
