@@ -16,7 +16,7 @@ const getLong = `Show the value of one key.
 
 A string is written to a terminal with \n, \r, \t and \xHH for what cannot be printed, and to a file or pipe byte by byte. What has
 elements is written one a line, its parts divided by tabs, always escaped so. With --output json, a text that is not UTF-8 is
-{"Base64": "…"}, so nothing is lost. With --dump, the payload that the command RESTORE takes is written, escaped on a terminal.
+{"base64": "…"}, so nothing is lost. With --dump, the payload that the command RESTORE takes is written, escaped on a terminal.
 
 Values of any size pass through in little memory. Reading ends at the key. Of a snapshot in shards only the shard of the key is read.
 The exit code is 1 when there is no such key.`

@@ -160,7 +160,7 @@ func stringJSON(out *bufio.Writer, r io.Reader) error {
 		out.Write(p)
 		return err
 	}
-	out.WriteString(`{"Base64":"`)
+	out.WriteString(`{"base64":"`)
 	enc := base64.NewEncoder(base64.StdEncoding, out)
 	if _, err = enc.Write(start); err == nil {
 		_, err = io.Copy(enc, r)

@@ -28,7 +28,7 @@ type foundKey struct {
 }
 
 const keysLong = `List the keys, in the order in which they are stored. With --output json, one JSON object a line; a key that is not UTF-8 is
-{"Base64": "…"} there. In the table, bytes that cannot be printed are written as \n, \r, \t or \xHH, and a backslash as two.
+{"base64": "…"} there. In the table, bytes that cannot be printed are written as \n, \r, \t or \xHH, and a backslash as two.
 
 The size is that of the key with its value in the file, which is less than an engine needs for it.`
 

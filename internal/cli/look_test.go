@@ -113,7 +113,7 @@ func TestKeysOfFiles(t *testing.T) {
 	}{
 		{[]string{"--match", "user:*"}, "[user:1:name user:2:name]"}, {[]string{"--type", "zset"}, "[zset]"}, {[]string{"--match", "[lz]*", "--limit", "1"}, "[list]"},
 		{[]string{"--expires-before", "2035-01-01T00:00:00Z"}, "[user:2:name]"}, {[]string{"--expires-before", "1h"}, "[]"}, {[]string{"--no-expiry", "--match", "u*"}, "[user:1:name]"},
-		{[]string{"--slot", fmt.Sprint(rdb.KeySlot([]byte("hash")))}, "[hash]"}, {[]string{"--min-size", "40"}, "[stream]"}, {[]string{"--match", "bin*"}, "[map[Base64:Ymlu/wo=]]"},
+		{[]string{"--slot", fmt.Sprint(rdb.KeySlot([]byte("hash")))}, "[hash]"}, {[]string{"--min-size", "40"}, "[stream]"}, {[]string{"--match", "bin*"}, "[map[base64:Ymlu/wo=]]"},
 		{[]string{"--db", "1"}, "[]"},
 	} {
 		if got := fmt.Sprint(names(c.args...)); got != c.want {
@@ -129,8 +129,8 @@ func TestGetOfFiles(t *testing.T) {
 	t.Parallel()
 	path := put(t, "a.rdb", file(t, 11, everything()...))
 	for _, c := range []struct{ key, text, json string }{
-		{"user:1:name", "Ada", `"Ada"`}, {"user:2:name", "\x00\xffé\n", `{"Base64":"AP/DqQo="}`}, {"list", "a\nb\\t\n", `["a","b\t"]`}, {"set", "x\n", `["x"]`},
-		{"zset", "1.5\tm\n", `[{"Member":"m","Score":1.5}]`}, {"hash", "f\t\\xff\n", `[{"Field":"f","Value":{"Base64":"/w=="}}]`},
+		{"user:1:name", "Ada", `"Ada"`}, {"user:2:name", "\x00\xffé\n", `{"base64":"AP/DqQo="}`}, {"list", "a\nb\\t\n", `["a","b\t"]`}, {"set", "x\n", `["x"]`},
+		{"zset", "1.5\tm\n", `[{"Member":"m","Score":1.5}]`}, {"hash", "f\t\\xff\n", `[{"Field":"f","Value":{"base64":"/w=="}}]`},
 		{"stream", "5-1\tf\tv\n# last ID 5-1, 1 entries\n", `{"Entries":[{"ID":"5-1","Fields":[["f","v"]]}],"LastID":"5-1","Groups":[]}`},
 		{`bin\xff\n`, "b", `"b"`},
 	} {
