@@ -82,6 +82,12 @@ func FuzzScanner(f *testing.F) {
 // FuzzLower wants whatever Lower writes to be a file with the same keys.
 func FuzzLower(f *testing.F) {
 	seed(f, func(file []byte) { f.Add(file, 10) })
+	for _, c := range rewrites() {
+		b := newFile(11)
+		if c.from(b); len(b.b) < 1<<12 {
+			f.Add(b.end(), c.version)
+		}
+	}
 	f.Fuzz(func(t *testing.T, file []byte, version int) {
 		var out bytes.Buffer
 		if version < lowestTarget || version > newestRedis {
