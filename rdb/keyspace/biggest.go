@@ -19,6 +19,7 @@ type large struct {
 	length   int // of the whole name
 	db       uint64
 	typ      byte
+	plain    bool // it has no type
 	slot     int
 	expireAt int64
 	elements int64

@@ -45,6 +45,7 @@ type Collector struct {
 	files int   // that were merged
 
 	types     [256]typeCount
+	plain     Count // keys without a type
 	databases map[uint64]*Count
 	db        uint64 // the database of the last record
 	inDB      *Count // its count; nil before the first
@@ -101,18 +102,36 @@ func (c *Collector) add(r *rdb.Record, key []byte, length int) {
 	if c.slots != nil && uint(r.Slot) < rdb.Slots {
 		c.slots[r.Slot].one(size)
 	}
-	c.expiry[expiryClass(r.ExpireAt, c.at)].one(size)
-	c.sizes[bits.Len64(uint64(size))].one(size)
 	if size >= c.biggest.least {
 		c.biggest.take(&large{size: size, name: key[:min(len(key), maxName)], length: length, db: r.DB, typ: r.Type, slot: r.Slot,
 			expireAt: r.ExpireAt, elements: r.Elements})
 	}
-	var cut cuts
-	c.cutter.cut(&cut, key)
-	c.prefixes.add(key, &cut, Count{1, size})
+	c.key(key, size, r.ExpireAt)
 	if open := bytes.IndexByte(key, '{'); open >= 0 {
 		c.tag(key[open+1:], size)
 	}
+}
+
+// AddPlain counts a key that has a size and an expiry, but no type, database or
+// slot, such as an item of Memcached. Size is in bytes, expireAt in Unix
+// milliseconds, 0 for never. Of key it keeps nothing but a copy. Hash tags mean
+// nothing where there are no slots, and are not counted.
+func (c *Collector) AddPlain(key []byte, size, expireAt int64) {
+	size = max(size, 0)
+	c.plain.one(size)
+	if size >= c.biggest.least {
+		c.biggest.take(&large{size: size, name: key[:min(len(key), maxName)], length: len(key), plain: true, slot: -1, expireAt: expireAt, elements: -1})
+	}
+	c.key(key[:min(len(key), keptKey)], size, expireAt)
+}
+
+// key counts what all keys have.
+func (c *Collector) key(key []byte, size, expireAt int64) {
+	c.expiry[expiryClass(expireAt, c.at)].one(size)
+	c.sizes[bits.Len64(uint64(size))].one(size)
+	var cut cuts
+	c.cutter.cut(&cut, key)
+	c.prefixes.add(key, &cut, Count{1, size})
 }
 
 // tag counts by the text up to the first '}', as clusters hash it. Longer ones
@@ -149,6 +168,7 @@ func (c *Collector) Merge(other *Collector) {
 		t.elements += o.elements
 		t.unknown += o.unknown
 	}
+	c.plain.add(other.plain)
 	for db, n := range other.databases {
 		c.enter(db)
 		c.inDB.add(*n)

@@ -29,6 +29,9 @@
 // allocator and the encoding. Report.UsedMemory is what engines said that they
 // used in all, and is not divided among keys.
 //
+// Keys that do not come from an RDB file count by [Collector.AddPlain], with the
+// bytes that its caller says they have.
+//
 // # Untrusted input
 //
 // Keys may be any bytes of any length. Of a prefix no more than 128 bytes

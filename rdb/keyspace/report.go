@@ -26,7 +26,7 @@ type Report struct {
 	Format int       `json:"format"` // 1
 	At     time.Time `json:"at"`     // the instant to which expiries are compared
 
-	Engine        string `json:"engine,omitempty"` // "redis" or "valkey", as the files say
+	Engine        string `json:"engine,omitempty"` // "redis" or "valkey", as the files say; or whose the plain keys are, such as "memcached"
 	EngineVersion string `json:"engine_version,omitempty"`
 	RDBFamily     string `json:"rdb_family,omitempty"`
 	RDBVersion    int    `json:"rdb_version,omitempty"`
@@ -38,7 +38,7 @@ type Report struct {
 	Bytes    int64 `json:"bytes"`    // of all records; see the package on what a byte is
 	Expiring int64 `json:"expiring"` // keys that carry an expiry, passed or not
 
-	Types     []TypeCount     `json:"types"`     // heaviest first
+	Types     []TypeCount     `json:"types"`     // heaviest first; plain keys have none, nor encodings and databases
 	Encodings []EncodingCount `json:"encodings"` // heaviest first
 	Databases []DatabaseCount `json:"databases"` // by number; the heaviest, if there are more than 1000
 	Slots     *Slots          `json:"slots,omitempty"`
@@ -87,10 +87,10 @@ type SizeCount struct {
 
 // Key is one of the biggest keys.
 type Key struct {
-	Name      Name      `json:"name"`       // its first 256 bytes
-	NameBytes int       `json:"name_bytes"` // of the whole name
-	Type      string    `json:"type"`
-	Encoding  string    `json:"encoding"`
+	Name      Name      `json:"name"`           // its first 256 bytes
+	NameBytes int       `json:"name_bytes"`     // of the whole name
+	Type      string    `json:"type,omitempty"` // empty for a plain key, as is Encoding
+	Encoding  string    `json:"encoding,omitempty"`
 	Bytes     int64     `json:"bytes"`
 	Elements  int64     `json:"elements"` // -1 if not known
 	Database  uint64    `json:"database"`

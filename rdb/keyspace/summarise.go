@@ -8,8 +8,9 @@ import (
 	"github.com/keyframe/keyframe/rdb"
 )
 
-// Report says what was counted. The summaries are those of the files, in any order.
-// The Collector may go on counting.
+// Report says what was counted. The summaries are those of the files, in any order;
+// without them Engine, FileBytes and whatever else comes from files is the caller's
+// to fill in. The Collector may go on counting.
 func (c *Collector) Report(files ...*rdb.Summary) *Report {
 	r := &Report{Format: reportFormat, At: moment(c.at), Files: c.files}
 	modules := map[string]bool{}
@@ -37,8 +38,10 @@ func (c *Collector) Report(files ...*rdb.Summary) *Report {
 		r.Slots = spreadSlots(c.slots)
 	}
 	for _, l := range c.biggest.sorted() {
-		k := Key{Name: l.name, NameBytes: l.length, Type: kind(r.RDBFamily, l.typ), Encoding: encoding(r.RDBFamily, l.typ), Bytes: l.size, Elements: l.elements,
-			Database: l.db, Slot: l.slot}
+		k := Key{Name: l.name, NameBytes: l.length, Bytes: l.size, Elements: l.elements, Database: l.db, Slot: l.slot}
+		if !l.plain {
+			k.Type, k.Encoding = kind(r.RDBFamily, l.typ), encoding(r.RDBFamily, l.typ)
+		}
 		if l.expireAt != 0 {
 			k.ExpiresAt = moment(l.expireAt)
 		}
@@ -79,6 +82,7 @@ func encoding(family string, t byte) string {
 }
 
 func (c *Collector) listTypes(r *Report) {
+	r.Keys, r.Bytes = c.plain.Keys, c.plain.Bytes
 	kinds := map[string]*TypeCount{}
 	for t, n := range c.types {
 		if n.Keys == 0 {
