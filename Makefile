@@ -46,7 +46,7 @@ fuzz:
 	@scripts/fuzz.sh $(FUZZTIME)
 
 soak: test-deps build
-	KEYFRAME_SOAK=1 go test -count=1 -timeout 90m -v -run 'TestCrash' ./e2e
+	KEYFRAME_SOAK=1 go test -count=1 -timeout 90m -parallel 6 -v -run 'TestCrash' ./e2e
 
 clean:
 	rm -rf bin .cache

@@ -198,7 +198,7 @@ func TestCrashSecondProcess(t *testing.T) {
 // A server that is killed while it starts for the first time leaves nothing that the next start stumbles over.
 func TestCrashDuringStart(t *testing.T) {
 	t.Parallel()
-	c := &crashed{server: serve(t), died: map[string]bool{}, want: wanted{caches: map[string]dataset.Digest{}}}
+	c := &crashed{server: serve(t), died: map[string]int{}, want: wanted{caches: map[string]dataset.Digest{}}}
 	started := time.Now()
 	c.kill()
 	c.start()

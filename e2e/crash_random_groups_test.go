@@ -192,7 +192,7 @@ func TestCrashGroupsAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	rounds := 1
 	if soak {
-		rounds = 60
+		rounds = 1000
 	}
 	seed := uint64(time.Now().UnixNano())
 	if given, err := strconv.ParseUint(os.Getenv("KEYFRAME_TEST_SEED"), 10, 64); err == nil {
@@ -206,8 +206,14 @@ func TestCrashGroupsAtRandomMoments(t *testing.T) {
 	stores := p.stores(t)
 	o := &operator{&user{plane: p, id: "o", keys: 200, rng: rand.New(rand.NewPCG(seed, 1)), caches: map[string]dataset.Digest{},
 		snapshots: map[string]dataset.Digest{}, done: map[string]int{}}, stores}
-	kills := 0
+	kills, begun := 0, time.Now()
 	for round := range rounds {
+		if time.Since(begun) > soakTime {
+			break
+		}
+		if soak {
+			t.Logf("round %d after %v and %d kills", round, time.Since(begun).Round(time.Second), kills)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		stop, ended := make(chan struct{}), make(chan error, 1)
 		go func() {

@@ -362,7 +362,7 @@ func TestCrashAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	rounds, keys := 12, 200
 	if soak {
-		rounds, keys = 100, 5000
+		rounds, keys = 1000, 5000
 	}
 	seed := uint64(time.Now().UnixNano())
 	if given, err := strconv.ParseUint(os.Getenv("KEYFRAME_TEST_SEED"), 10, 64); err == nil {
@@ -383,8 +383,14 @@ func TestCrashAtRandomMoments(t *testing.T) {
 			engines: map[string]string{}, snapshots: map[string]dataset.Digest{}, of: map[string]string{}, objects: map[string]bool{},
 			files: map[string]dataset.Digest{}, done: map[string]int{}}
 	}
-	kills := 0
+	kills, begun := 0, time.Now()
 	for round := range rounds {
+		if time.Since(begun) > soakTime {
+			break
+		}
+		if soak {
+			t.Logf("round %d after %v and %d kills", round, time.Since(begun).Round(time.Second), kills)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		stop := make(chan struct{})
 		errs := make(chan error, len(users))
