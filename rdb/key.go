@@ -1,6 +1,10 @@
 package rdb
 
-import "github.com/keyframe/keyframe/rdb/lzf"
+import (
+	"slices"
+
+	"github.com/keyframe/keyframe/rdb/lzf"
+)
 
 // MaxKey is the greatest length of a key in bytes, the engines' own default
 // limit for any string. A longer one counts as corrupt.
@@ -132,11 +136,12 @@ func (s *Scanner) readText(dst []byte, head stringHead, start int64) (_ []byte, 
 		if s.packed, err = s.appendBytes(s.packed[:0], head.stored); err != nil {
 			return dst, err
 		}
-		// One byte more than claimed, to notice a stream that holds more.
+		// The head was not believed if it claims more than lzf.MaxRatio times what has
+		// arrived by now.
 		had := len(dst)
-		dst, err = lzf.AppendPrefix(dst, s.packed, int(head.length)+1)
-		if err != nil || uint64(len(dst)-had) != head.length {
-			return dst, s.corruptAt(start, "LZF that does not hold the %d bytes it claims", head.length)
+		dst = slices.Grow(dst, int(head.length))[:had+int(head.length)]
+		if lzf.Decode(dst[had:], s.packed) != nil {
+			return dst[:had], s.corruptAt(start, "LZF that does not hold the %d bytes it claims", head.length)
 		}
 		return dst, nil
 	default:

@@ -72,10 +72,11 @@ const (
 	batchKeys    = 64 << 10
 )
 
-// batch is a number of records with copies of their keys.
+// batch is a number of records with copies of the beginnings of their keys.
 type batch struct {
-	records []rdb.Record
-	ends    []int // of the keys in keys
+	records []rdb.Record // without keys, which may be of any size
+	lengths []int        // of the keys
+	ends    []int        // of what is in keys of each
 	keys    []byte
 }
 
@@ -89,7 +90,7 @@ type batches struct {
 func newBatches() *batches {
 	w := &batches{full: make(chan *batch, 4), free: make(chan *batch, 4), done: make(chan struct{})}
 	for range cap(w.free) {
-		w.free <- &batch{records: make([]rdb.Record, 0, batchRecords), ends: make([]int, 0, batchRecords)}
+		w.free <- &batch{records: make([]rdb.Record, 0, batchRecords), lengths: make([]int, 0, batchRecords), ends: make([]int, 0, batchRecords)}
 	}
 	w.cur = <-w.free
 	return w
@@ -99,7 +100,9 @@ func (w *batches) add(r *rdb.Record) {
 	b := w.cur
 	b.keys = append(b.keys, r.Key[:min(len(r.Key), keptKey)]...)
 	b.ends = append(b.ends, len(b.keys))
+	b.lengths = append(b.lengths, len(r.Key))
 	b.records = append(b.records, *r)
+	b.records[len(b.records)-1].Key = nil
 	if len(b.records) == batchRecords || len(b.keys) >= batchKeys {
 		w.full <- b
 		w.cur = <-w.free
@@ -119,10 +122,10 @@ func (w *batches) count(c *Collector) {
 		from := 0
 		for i := range b.records {
 			r := &b.records[i]
-			c.add(r, b.keys[from:b.ends[i]], len(r.Key))
+			c.add(r, b.keys[from:b.ends[i]], b.lengths[i])
 			from = b.ends[i]
 		}
-		b.records, b.ends, b.keys = b.records[:0], b.ends[:0], b.keys[:0]
+		b.records, b.lengths, b.ends, b.keys = b.records[:0], b.lengths[:0], b.ends[:0], b.keys[:0]
 		w.free <- b
 	}
 }
