@@ -12,6 +12,15 @@ import (
 // maxFields bounds the fields of one entry of a stream.
 const maxFields = 1 << 20
 
+// Entries may share the names of their fields, which lie in their node once. What
+// the names of a node's entries amount to is bounded by so many times its size, or
+// else a small file could say more than anybody ever reads. By default the nodes
+// of engines are of 4 KiB and 100 entries.
+const (
+	sharedNames    = 256
+	fewSharedNames = 1 << 20 // bytes that any node may have
+)
+
 // StreamEntry is one entry of a stream. Its slices are good until the next one
 // and must not be modified.
 type StreamEntry struct {
@@ -33,7 +42,9 @@ const (
 
 // Entries returns the entries of a stream in the order of their IDs, without
 // deleted ones. An error comes last. Memory holds one node of the stream, which
-// is some hundred entries. State reads what follows them.
+// is some hundred entries. State reads what follows them. A node whose entries
+// repeat names of fields for more than 256 times its size, and 1 MiB, is refused
+// with ErrTooLarge.
 func (v *Value) Entries() iter.Seq2[StreamEntry, error] {
 	return func(yield func(StreamEntry, error) bool) {
 		err := v.walkEntries(func(e StreamEntry) bool { return yield(e, nil) })
@@ -70,7 +81,7 @@ func (v *Value) walkEntries(yield func(StreamEntry) bool) error {
 		if err != nil {
 			return err
 		}
-		node := streamNode{first: streamIDAt(name), walk: packed.Listpack(b.p).Walk(), fields: v.fields[:0], numbers: v.texts.second[:0]}
+		node := streamNode{first: streamIDAt(name), size: len(b.p), walk: packed.Listpack(b.p).Walk(), fields: v.fields[:0], numbers: v.texts.second[:0]}
 		err = node.entries(note)
 		v.fields, v.texts.second = node.fields, node.numbers
 		if err != nil {
@@ -105,9 +116,12 @@ func streamIDAt(p []byte) StreamID {
 // many elements that were.
 type streamNode struct {
 	first   StreamID
+	size    int // bytes of it
 	walk    packed.ListpackWalk
 	names   packed.ListpackWalk // at the first of the shared fields
 	shared  int64
+	spend   int64 // bytes of shared names that entries may still repeat
+	each    int64 // bytes that they take in one
 	fields  []Pair
 	numbers []byte // text of what is stored as numbers
 }
@@ -157,6 +171,7 @@ func (n *streamNode) entries(yield func(StreamEntry) bool) error {
 		return err
 	}
 	n.names = n.walk
+	from := n.walk.Offset()
 	for range n.shared {
 		if _, ok := n.walk.Next(); !ok {
 			return n.wrong("a stream's node ends inside the shared fields")
@@ -165,6 +180,8 @@ func (n *streamNode) entries(yield func(StreamEntry) bool) error {
 	if _, err := n.integer("the end of the shared fields"); err != nil {
 		return err
 	}
+	n.each = int64(n.walk.Offset() - from)
+	n.spend = max(sharedNames*int64(n.size), fewSharedNames)
 	for {
 		e, ok := n.walk.Next()
 		if !ok {
@@ -208,6 +225,9 @@ func (n *streamNode) entry(flags int64) (e StreamEntry, err error) {
 	e.ID = StreamID{Ms: n.first.Ms + uint64(ms), Seq: n.first.Seq + uint64(seq)}
 	names, fields := &n.walk, n.shared
 	if flags&entrySameFields != 0 {
+		if n.spend -= n.each; n.spend < 0 {
+			return e, fmt.Errorf("%w: the entries of a stream's node repeat names of %d bytes, for %d times its %d bytes", ErrTooLarge, n.each, sharedNames, n.size)
+		}
 		shared := n.names
 		names = &shared
 	} else if fields, err = n.count("the number of fields"); err != nil {

@@ -188,6 +188,45 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// Names that entries of a stream share are in the file once. What they amount to is
+// bounded all the same.
+func TestSharedNames(t *testing.T) {
+	t.Parallel()
+	stream := func(name, entries int) []byte {
+		var l packed.ListpackBuilder
+		for _, n := range []int64{int64(entries), 0, 1} {
+			l.AddInt(n)
+		}
+		l.Add(bytes.Repeat([]byte{'n'}, name))
+		l.AddInt(0)
+		for i := range entries {
+			for _, n := range []int64{entrySameFields, 0, int64(i), 7, 4} {
+				l.AddInt(n)
+			}
+		}
+		id := string(make([]byte, streamID))
+		f := newFile(11).key(typeStream1, "s").length(1).strings(id, string(l.Bytes()))
+		return f.lengths(uint64(entries), 0, uint64(entries), 0).end()
+	}
+	for _, c := range []struct {
+		name, entries int
+		refused       bool
+	}{{5, 100_000, false}, {4000, 250, false}, {50_000, 250, false}, {50_000, 2000, true}, {400_000, 50_000, true}} {
+		read(t, stream(c.name, c.entries), func(_ *Record, v *Value) {
+			n := 0
+			var last error
+			for _, err := range v.Entries() {
+				if last = err; err == nil {
+					n++
+				}
+			}
+			if errors.Is(last, ErrTooLarge) != c.refused || !c.refused && (last != nil || n != c.entries) || c.refused && n > 1000 {
+				t.Errorf("%d entries of %d with a name of %d bytes: %v", n, c.entries, c.name, last)
+			}
+		})
+	}
+}
+
 // Every method says so when it is not for this kind of value, and does not
 // consume it.
 func TestWrongKind(t *testing.T) {
