@@ -28,6 +28,7 @@ type session struct {
 func Main(version string, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // whoever does not want to wait for an orderly end signals again
 	s := &session{version: version, in: stdin, out: stdout, err: stderr}
 	root := s.root()
 	root.SetArgs(args)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -54,11 +55,24 @@ func (s *session) getCommand(cmd *cobra.Command, open opener) *cobra.Command {
 	return cmd
 }
 
+// stoppable ends writes with the context: a few bytes of a file can stand for many to write.
+type stoppable struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (s *stoppable) Write(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.w.Write(p)
+}
+
 // errFound ends the scan that found the key.
 var errFound = errors.New("found")
 
 func (s *session) get(ctx context.Context, r *records, key []byte, o getFlags) error {
-	out := bufio.NewWriterSize(s.out, 64<<10)
+	out := bufio.NewWriterSize(&stoppable{ctx, s.out}, 64<<10)
 	slot := rdb.KeySlot(key)
 	some := &records{}
 	for _, st := range r.streams {

@@ -215,10 +215,10 @@ func streamJSON(out *bufio.Writer, v *rdb.Value) error {
 func groupJSON(g *rdb.Group) jsonGroup {
 	one := jsonGroup{Name: g.Name, LastID: g.LastID.String(), Read: g.EntriesRead, Pending: []jsonPending{}, Consumers: []jsonConsumer{}}
 	for _, p := range g.Pending {
-		one.Pending = append(one.Pending, jsonPending{p.ID.String(), time.UnixMilli(p.DeliveredAt).UTC(), p.Deliveries})
+		one.Pending = append(one.Pending, jsonPending{p.ID.String(), instant(p.DeliveredAt), p.Deliveries})
 	}
 	for _, c := range g.Consumers {
-		consumer := jsonConsumer{Name: c.Name, SeenAt: time.UnixMilli(c.SeenAt).UTC(), Pending: []string{}}
+		consumer := jsonConsumer{Name: c.Name, SeenAt: instant(c.SeenAt), Pending: []string{}}
 		for _, id := range c.Pending {
 			consumer.Pending = append(consumer.Pending, id.String())
 		}

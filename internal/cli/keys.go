@@ -154,5 +154,11 @@ func expiry(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(ms).UTC()
+	return instant(ms)
+}
+
+// instant is Unix milliseconds as an instant within the years 1 to 9999: engines accept others, JSON does not.
+func instant(ms int64) time.Time {
+	const first, last = -62135596800_000, 253402300799_999
+	return time.UnixMilli(min(max(ms, first+1), last)).UTC()
 }

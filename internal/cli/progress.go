@@ -23,7 +23,7 @@ type bar struct {
 }
 
 func (s *session) progress(what string) *bar {
-	return &bar{s: s, what: what, start: time.Now(), live: s.output == "table" && terminal(s.err)}
+	return &bar{s: s, what: visible(what, false), start: time.Now(), live: s.output == "table" && terminal(s.err)}
 }
 
 // terminal tells whether a person reads what is written to w.

@@ -93,7 +93,7 @@ func (s *session) fileStream(path string) (*stream, error) {
 			if s.in == nil {
 				return nil, errors.New("there is none")
 			}
-			return recognized(interruptible(ctx, s.in))
+			return recognized(interruptible(ctx, func() (io.ReadCloser, error) { return io.NopCloser(s.in), nil }))
 		}
 		return st, nil
 	}
@@ -109,8 +109,12 @@ func (s *session) fileStream(path string) (*stream, error) {
 			return nil, err
 		}
 	}
-	st.opened = func(context.Context) (io.ReadCloser, error) {
-		f, err := os.Open(path)
+	st.opened = func(ctx context.Context) (io.ReadCloser, error) {
+		open := func() (io.ReadCloser, error) { return os.Open(path) }
+		if !info.Mode().IsRegular() { // such as a named pipe
+			return recognized(interruptible(ctx, open))
+		}
+		f, err := open()
 		if err != nil {
 			return nil, err
 		}
@@ -119,11 +123,15 @@ func (s *session) fileStream(path string) (*stream, error) {
 	return st, nil
 }
 
-// interruptible ends reads with the context, also while they wait for somebody who writes nothing.
-func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
+// interruptible ends opening and reading with the context, also while they wait for somebody who writes nothing.
+func interruptible(ctx context.Context, open func() (io.ReadCloser, error)) io.ReadCloser {
 	r, w := io.Pipe()
 	go func() {
-		_, err := io.CopyBuffer(w, struct{ io.Reader }{in}, make([]byte, 256<<10))
+		in, err := open()
+		if err == nil {
+			_, err = io.CopyBuffer(w, struct{ io.Reader }{in}, make([]byte, 256<<10))
+			in.Close()
+		}
 		w.CloseWithError(err) //nolint:errcheck // never fails
 	}()
 	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) }) //nolint:errcheck // never fails
