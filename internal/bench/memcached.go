@@ -53,7 +53,7 @@ func Memcached(ctx context.Context, w io.Writer, o Options) (err error) {
 	row, err := s.Compare(ctx, Measure{
 		Name: "capture of a Memcached cache", AnchorName: fmt.Sprintf("a bare loop of mg in batches of %d", itemBatch), Anchor: s.askForItems, Limit: 2,
 		Ours: func(ctx context.Context) error {
-			r, err := capture.Items(ctx, s.Source, io.Discard, capture.Options{SpoolDir: s.temp, Batch: itemBatch})
+			r, err := capture.Items(ctx, s.Source, io.Discard, capture.Options{SpoolDir: s.temp, Batch: itemBatch, Count: true})
 			if err == nil && r.Items != items {
 				err = fmt.Errorf("captured %d items of %d", r.Items, items)
 			}

@@ -42,7 +42,7 @@ type Options struct {
 	SpoolMax int64         // bytes in the spool file, 0 is no limit; negative never spools: a slow writer slows the engine down
 	Patience time.Duration // how long the engine may be kept waiting for the writer, in all, before the spool takes over [5 s]
 
-	Count bool // what is in the key space: Result.Keys
+	Count bool // what is in the key space: Result.Keys, ItemsResult.Keys
 
 	// Of captures of several shards:
 	Pause    time.Duration // how long writes may be held; the engines lift the pause by then whatever happens [2 s]

@@ -148,8 +148,8 @@ func (c *itemCapture) readOdd(ctx context.Context, b *getBatch) error {
 		if e.expire > 0 {
 			expire = c.clock.ours(e.expire)
 		}
-		if err := c.out.Write(&itemfile.Item{Key: b.odd, Flags: v.Flags, ExpireAt: expire, Value: v.Data}); err != nil {
-			return fmt.Errorf("pass the items on: %w", err)
+		if err := c.pass(&itemfile.Item{Key: b.odd, Flags: v.Flags, ExpireAt: expire, Value: v.Data}); err != nil {
+			return err
 		}
 	} else {
 		c.missed(e)
@@ -198,7 +198,15 @@ func (c *itemCapture) write(b *getBatch, e *getEntry, v *memcache.Value) error {
 		}
 		c.key, it.Key = key, key
 	}
-	if err := c.out.Write(&it); err != nil {
+	return c.pass(&it)
+}
+
+// pass hands an item on, and counts it.
+func (c *itemCapture) pass(it *itemfile.Item) error {
+	if c.result.Keys != nil {
+		CountItem(c.result.Keys, it)
+	}
+	if err := c.out.Write(it); err != nil {
 		return fmt.Errorf("pass the items on: %w", err)
 	}
 	return nil

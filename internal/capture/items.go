@@ -8,6 +8,7 @@ import (
 
 	"github.com/keyframe/keyframe/internal/engine/memcache"
 	"github.com/keyframe/keyframe/internal/itemfile"
+	"github.com/keyframe/keyframe/rdb/keyspace"
 )
 
 // ItemsResult describes a capture of the items of a Memcached cache that succeeded.
@@ -19,7 +20,8 @@ type ItemsResult struct {
 	Expired           int64     // items whose time was up before their turn came; not in the file
 	Changed           int64     // items that were written between listing and reading; the file has them as they were read
 	Duration          time.Duration
-	Spooled           int64 // bytes of the list of keys that went through the spool
+	Spooled           int64               // bytes of the list of keys that went through the spool
+	Keys              *keyspace.Collector // that has met all items; nil unless Options.Count
 }
 
 // listPatience is how long the crawler may have to wait for us before the list of keys is spooled. It is short: a crawler that waits holds
@@ -61,9 +63,13 @@ func captureItems(ctx context.Context, src Source, w io.Writer, o Options, tally
 		return nil, explain(ctx, src, "begin the file", err)
 	}
 	out.Tally = tally
+	result := &ItemsResult{From: src.Address, Began: start}
+	if o.Count {
+		result.Keys = NewItemCounter(start, "")
+	}
 	c := &itemCapture{
 		src: src, o: o, out: out, conn: reader, clock: *clock, expect: before.items, cancel: cancel,
-		asked: make(chan *getBatch, inFlight), free: make(chan *getBatch, inFlight+1), result: &ItemsResult{From: src.Address, Began: start},
+		asked: make(chan *getBatch, inFlight), free: make(chan *getBatch, inFlight+1), result: result,
 	}
 	if err := c.run(ctx); err != nil {
 		return nil, explain(ctx, src, "transfer", err)

@@ -19,7 +19,7 @@ import (
 	"github.com/keyframe/keyframe/rdb/keyspace"
 )
 
-// ErrNoReport says that nothing was counted when the snapshot was captured: an older Keyframe took it, or it is one of memcached.
+// ErrNoReport says that nothing was counted when the snapshot was captured: an older Keyframe took it.
 var ErrNoReport = errors.New("the snapshot has no report of its key space")
 
 // SealedReport is where a manifest names the report of the key space: names of keys are data, and so the report is sealed like parts.

@@ -2,12 +2,16 @@ package worker
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/keyframe/keyframe/internal/capture"
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/itemfile"
 	"github.com/keyframe/keyframe/internal/kftest"
@@ -81,9 +85,63 @@ func TestExpiredItems(t *testing.T) {
 	if m.Format != 3 || m.Stream != snapstore.Memcached || m.Consistency != snapstore.PerShard || m.Shards[0].Items == nil || len(m.Shards[0].Slots) != 0 {
 		t.Errorf("the manifest says %+v", m)
 	}
+	key, err := h.Store.Unlock(t.Context(), m)
+	h.must(err)
+	if r, err := h.Store.ReadReport(t.Context(), m, key); err != nil || r.Keys != 0 || r.Engine != "memcached" {
+		t.Errorf("it reports %+v, %v", r, err)
+	}
 	again := h.alive(h.born("again", memcachedShape, resource.CreateCacheTask{SnapshotID: "empty"}))
 	if again.Endpoint.Port != 11211 {
 		t.Errorf("it listens on %+v", again.Endpoint)
+	}
+}
+
+// A snapshot of items knows what is in it: what was counted as they were captured is what its parts hold, and what the manifest says.
+func TestItemsAreCounted(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	h.bucketed(map[string][]byte{"never": itemFile(t, 40, 10, 0), "hour": itemFile(t, 300, 2000, 90*time.Minute)})
+	for name, expiring := range map[string]int64{"never": 0, "hour": 300} {
+		c := h.alive(h.born(name, memcachedShape, resource.CreateCacheTask{Objects: objects(name)}))
+		if s := h.snapshot(name, c); s.Status != resource.SnapshotAvailable {
+			t.Fatalf("the snapshot is %s: %s", s.Status, s.StatusReason)
+		}
+		m, err := h.Store.ReadManifest(t.Context(), name)
+		h.must(err)
+		key, err := h.Store.Unlock(t.Context(), m)
+		h.must(err)
+		got, err := h.Store.ReadReport(t.Context(), m, key)
+		h.must(err)
+		if got.Keys != m.Keys() || got.Keys == 0 || got.Expiring != m.Shards[0].Expiring || got.Expiring != expiring || got.FileBytes != m.Bytes() ||
+			got.Engine != "memcached" || got.EngineVersion != m.EngineVersion || !got.At.Equal(m.Shards[0].Items.From.Truncate(time.Second)) {
+			t.Errorf("%s: the report says %+v, the manifest %+v", name, got, m)
+		}
+		if p := got.Prefixes; len(p.Heaviest) != 1 || string(p.Heaviest[0].Prefix) != "key:" || p.Heaviest[0].Keys != got.Keys || got.Types != nil || got.Slots != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+		// Read again, the parts say the same.
+		in, err := h.Store.Open(t.Context(), m, key, m.Shards[0].Name)
+		h.must(err)
+		r, err := itemfile.NewReader(in, itemfile.Options{})
+		h.must(err)
+		again := capture.NewItemCounter(r.Header().Created, "")
+		for {
+			it, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			h.must(err)
+			capture.CountItem(again, it)
+		}
+		h.must(in.Close())
+		sum := r.Summary()
+		g, err := json.MarshalIndent(got, "", " ")
+		h.must(err)
+		w, err := json.MarshalIndent(capture.ReportItems(again, sum), "", " ")
+		h.must(err)
+		if !bytes.Equal(g, w) || got.Bytes != sum.KeyBytes+sum.ValueBytes {
+			t.Errorf("%s: counted during the capture\n%.2000s\nand from the parts\n%.2000s", name, g, w)
+		}
 	}
 }
 

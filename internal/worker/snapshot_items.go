@@ -24,7 +24,8 @@ func (w *Worker) captureItems(ctx context.Context, r *job.Running, s *resource.S
 	items := &snapstore.Items{From: got.Began.UTC().Truncate(time.Millisecond), To: m.CapturedAt, Vanished: got.Vanished, Changed: got.Changed}
 	items.Content, items.Expiry = snapstore.ItemSums(got.Sum)
 	m.Shards = []snapstore.Shard{{Name: from.shard, Keys: got.Items, Expiring: got.Expiring, Bytes: stored.PlainBytes, Items: items, Parts: stored.Parts}}
-	return nil
+	m.Report, err = parts.WriteReport(capture.ReportItems(got.Keys, got.Summary))
+	return err
 }
 
 // storeItems reads the engine's items and makes the parts of their file durable.
@@ -40,7 +41,7 @@ func (w *Worker) storeItems(ctx context.Context, r *job.Running, s *resource.Sna
 	}
 	defer shard.Abort() // of what is not closed
 	got, err := capture.Items(ctx, engine, shard, capture.Options{
-		Name: s.Source.Name, SpoolDir: w.Spool,
+		Name: s.Source.Name, SpoolDir: w.Spool, Count: true,
 		OnProgress: func(bytes, total int64) { r.Progress(ctx, copied{bytes, total}) }, //nolint:errcheck // a lost lease ends the context
 	})
 	if err != nil {
