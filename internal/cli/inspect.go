@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -16,8 +17,8 @@ import (
 const inspectLong = `Tell what is in the key space: types, the heaviest prefixes, expiries, sizes and the biggest keys.
 
 Bytes are those of the stored records, keys included. An engine needs more memory for the same data; what it used in all, as it
-said itself, stands next to them. With --output json everything is shown that was counted. A name that is not UTF-8 is
-{"base64": "…"} there.`
+said itself, stands next to them. Of items of Memcached it is the bytes of keys and values. With --output json everything is shown
+that was counted. A name that is not UTF-8 is {"base64": "…"} there.`
 
 // inspected is what inspect shows as JSON.
 type inspected struct {
@@ -44,7 +45,7 @@ func (s *session) inspectCommand(cmd *cobra.Command, open opener) *cobra.Command
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return open(cmd.Context(), args, func(all []*records) error {
 			r := all[0]
-			if err := r.rdbOnly(); err != nil {
+			if err := in.check(r); err != nil {
 				return err
 			}
 			x, err := s.inspect(cmd.Context(), r, in)
@@ -57,6 +58,17 @@ func (s *session) inspectCommand(cmd *cobra.Command, open opener) *cobra.Command
 	return cmd
 }
 
+// check refuses what cannot be counted.
+func (in *inspection) check(r *records) error {
+	switch {
+	case !r.itemsOnly() && r.rdbOnly() != nil:
+		return fmt.Errorf("%s holds items of Memcached and data of Redis or Valkey, which do not count together", r.name)
+	case r.itemsOnly() && in.slots:
+		return usageError{errors.New("items of memcached have no slots")}
+	}
+	return nil
+}
+
 // inspect takes the report of the capture, or makes one.
 func (s *session) inspect(ctx context.Context, r *records, in inspection) (*inspected, error) {
 	if r.report != nil && !in.anew && !in.slots && in.separators == "" {
@@ -65,6 +77,10 @@ func (s *session) inspect(ctx context.Context, r *records, in inspection) (*insp
 	}
 	m := s.meter("inspect "+r.name, r)
 	defer m.bar.end()
+	if r.itemsOnly() {
+		report, err := countItems(ctx, r, m, in.separators)
+		return &inspected{r.name, "now", report}, err
+	}
 	o := keyspace.Options{Slots: in.slots, Separators: in.separators, ReadAhead: true}
 	for _, st := range r.streams {
 		o.Slots = o.Slots || st.slots != nil

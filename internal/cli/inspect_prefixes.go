@@ -11,7 +11,7 @@ import (
 
 // showPrefixes draws the heaviest prefixes as a tree. What a line without indentation sums up to so far stands behind its bar.
 func showPrefixes(t *table, r *keyspace.Report, top int) {
-	g := grid{{"PREFIX", ">KEYS", ">SIZE", ">SHARE", "", ">SO FAR"}}
+	g := grid{{"PREFIX", countHead(r), ">SIZE", ">SHARE", "", ">SO FAR"}}
 	var sum, shown int64
 	var lacks keyspace.Count
 	var draw func(list []*branch, depth int)
@@ -30,16 +30,16 @@ func showPrefixes(t *table, r *keyspace.Report, top int) {
 	}
 	draw(forest(r.Prefixes.Heaviest, r.Bytes, top), 0)
 	if rest := max(r.Bytes-sum, 0); r.Keys > shown && len(g) > 1 {
-		g.add("all other keys", humanize.Comma(r.Keys-shown), bytes(rest), percent(rest, r.Bytes), bars(rest, r.Bytes), "")
+		g.add("all other "+things(r), humanize.Comma(r.Keys-shown), bytes(rest), percent(rest, r.Bytes), bars(rest, r.Bytes), "")
 	}
 	g.print(t)
 	if !r.Prefixes.Exact && len(g) > 1 {
 		exactly := "are exact"
 		if lacks != (keyspace.Count{}) {
-			exactly = fmt.Sprintf("may have up to %s and %s keys more", bytes(lacks.Bytes), humanize.Comma(lacks.Keys))
+			exactly = fmt.Sprintf("may have up to %s and %s %s more", bytes(lacks.Bytes), humanize.Comma(lacks.Keys), things(r))
 		}
-		t.line(fmt.Sprintf("There are too many prefixes to count all. Those shown %s; one that is not in the report has at most %s and %s keys.",
-			exactly, bytes(r.Prefixes.Unlisted.Bytes), humanize.Comma(r.Prefixes.Unlisted.Keys)))
+		t.line(fmt.Sprintf("There are too many prefixes to count all. Those shown %s; one that is not in the report has at most %s and %s %s.",
+			exactly, bytes(r.Prefixes.Unlisted.Bytes), humanize.Comma(r.Prefixes.Unlisted.Keys), things(r)))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/rdb/keyspace"
 )
 
@@ -17,7 +18,7 @@ const barWidth = 24
 // showReport is a report for people: first what there is in all, then what takes the most.
 func showReport(t *table, x *inspected, top int) {
 	r := x.Report
-	head := fmt.Sprintf("%s: %s keys, %s in records", x.Name, humanize.Comma(r.Keys), bytes(r.Bytes))
+	head := fmt.Sprintf("%s: %s %s, %s in %s", x.Name, humanize.Comma(r.Keys), things(r), bytes(r.Bytes), bytesOf(r))
 	if r.UsedMemory > 0 {
 		head += fmt.Sprintf(" (as stored; %s used %s of memory)", plural(r.Files, "the engine", "the engines"), bytes(r.UsedMemory))
 	}
@@ -26,10 +27,14 @@ func showReport(t *table, x *inspected, top int) {
 	if x.Counted == "now" {
 		how = "counted now, by reading all of it"
 	}
-	t.line(fmt.Sprintf("As of %s UTC; %s, %s.", moment(r.At), orDash(strings.TrimSpace(r.Engine+" "+r.EngineVersion)), how))
+	as := "As of %s UTC"
+	if ofItems(r) {
+		as = "Read one after the other from %s UTC on"
+	}
+	t.line(fmt.Sprintf(as+"; %s, %s.", moment(r.At), orDash(strings.TrimSpace(r.Engine+" "+r.EngineVersion)), how))
 	if n := len(r.Expiry); n > 0 && r.Keys > 0 {
 		never := r.Expiry[n-1].Count
-		t.line(fmt.Sprintf("Without expiry: %s of the keys, %s of the bytes.", percent(never.Keys, r.Keys), percent(never.Bytes, r.Bytes)))
+		t.line(fmt.Sprintf("Without expiry: %s of the %s, %s of the bytes.", percent(never.Keys, r.Keys), things(r), percent(never.Bytes, r.Bytes)))
 	}
 	if r.Functions > 0 || len(r.Modules) > 0 {
 		t.line(fmt.Sprintf("Function libraries: %d. Modules with data: %s.", r.Functions, orDash(strings.Join(r.Modules, " "))))
@@ -45,6 +50,28 @@ func showReport(t *table, x *inspected, top int) {
 	showDatabases(t, r, top)
 	showSlots(t, r, top)
 	showTags(t, r, top)
+}
+
+// ofItems tells that a report is about items of Memcached, which have no types, databases or slots.
+func ofItems(r *keyspace.Report) bool { return r.Engine == string(resource.Memcached) }
+
+// things are what a report counts.
+func things(r *keyspace.Report) string {
+	if ofItems(r) {
+		return "items"
+	}
+	return "keys"
+}
+
+// countHead is the head of their column.
+func countHead(r *keyspace.Report) string { return ">" + strings.ToUpper(things(r)) }
+
+// bytesOf is what the bytes of a report are those of.
+func bytesOf(r *keyspace.Report) string {
+	if ofItems(r) {
+		return "keys and values"
+	}
+	return "records"
 }
 
 func showTypes(t *table, r *keyspace.Report) {
@@ -69,6 +96,9 @@ func showTypes(t *table, r *keyspace.Report) {
 
 func showBiggest(t *table, r *keyspace.Report, top int) {
 	g := grid{{">BIGGEST", ">SHARE", "TYPE", ">ELEMENTS", "EXPIRES", "KEY"}}
+	if ofItems(r) {
+		g = grid{{">BIGGEST", ">SHARE", "EXPIRES", "KEY"}}
+	}
 	for _, k := range r.Biggest[:min(top, len(r.Biggest))] {
 		elements := "-"
 		if k.Elements >= 0 {
@@ -84,6 +114,10 @@ func showBiggest(t *table, r *keyspace.Report, top int) {
 		if k.Database != 0 {
 			name += fmt.Sprintf(" (database %d)", k.Database)
 		}
+		if ofItems(r) {
+			g.add(bytes(k.Bytes), percent(k.Bytes, r.Bytes), moment(k.ExpiresAt), name)
+			continue
+		}
 		g.add(bytes(k.Bytes), percent(k.Bytes, r.Bytes), k.Type, elements, moment(k.ExpiresAt), name)
 	}
 	g.print(t)
@@ -93,7 +127,7 @@ func showBiggest(t *table, r *keyspace.Report, top int) {
 const maxShown = 100
 
 func showExpiry(t *table, r *keyspace.Report) {
-	g := grid{{"EXPIRES IN", ">KEYS", ">SIZE", ">SHARE", ""}}
+	g := grid{{"EXPIRES IN", countHead(r), ">SIZE", ">SHARE", ""}}
 	for _, x := range r.Expiry {
 		if x.Keys > 0 {
 			g.add(x.Left, humanize.Comma(x.Keys), bytes(x.Bytes), percent(x.Bytes, r.Bytes), bars(x.Bytes, r.Bytes))
@@ -103,7 +137,11 @@ func showExpiry(t *table, r *keyspace.Report) {
 }
 
 func showSizes(t *table, r *keyspace.Report) {
-	g := grid{{">RECORDS OF", ">KEYS", ">SIZE", ">SHARE", ""}}
+	sizes := ">RECORDS OF"
+	if ofItems(r) {
+		sizes = ">ITEMS OF"
+	}
+	g := grid{{sizes, countHead(r), ">SIZE", ">SHARE", ""}}
 	for _, x := range r.Sizes {
 		if x.Keys == 0 {
 			continue

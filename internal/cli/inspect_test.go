@@ -8,7 +8,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/keyframe/keyframe/internal/itemfile"
 	"github.com/keyframe/keyframe/internal/snapstore"
 	"github.com/keyframe/keyframe/rdb"
 	"github.com/keyframe/keyframe/rdb/keyspace"
@@ -103,6 +105,65 @@ func TestInspectSnapshots(t *testing.T) {
 	if err != nil || reads != 0 {
 		t.Errorf("%d reports were read: %v", reads, err)
 	}
+}
+
+// Items of Memcached are told of in their own words: no types, databases or slots.
+func TestInspectItems(t *testing.T) {
+	t.Parallel()
+	path := put(t, "a.items", itemsFile(t, 300))
+	dir := t.TempDir()
+	stored(t, dir, "items", snapstore.Memcached, map[string][]byte{"": itemsFile(t, 300)})
+	for _, args := range [][]string{{"rdb", "inspect", path}, {"snapshot", "inspect", "items", "--data", dir}} {
+		out := want(t, 0, []string{"300 items, 35 kB in keys and values", "Read one after the other from 2030-03-17 17:46:40 UTC on; memcached 1.6.18, counted now", "Without expiry: 50.0% of the items",
+			"PREFIX ITEMS", "page:* 200", "session:* 100", "BIGGEST SHARE EXPIRES KEY", `5.0 kB 14.5% - page:\x00\xff`, "EXPIRES IN ITEMS", "under 1 hour 150", "ITEMS OF ITEMS",
+			"under 8 KiB 1"}, args...)
+		for _, word := range []string{"TYPE", "ENCODING", "ELEMENTS", "DATABASE", "slot", "SLOT", "KEYS", "keys,", "RECORDS", "TAG", "\xff"} {
+			if strings.Contains(out, word) {
+				t.Errorf("%s of items:\n%s", word, out)
+			}
+		}
+		var got inspected
+		if err := json.Unmarshal([]byte(want(t, 0, []string{`"base64"`}, append(args, "-o", "json")...)), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Keys != 300 || got.Expiring != 150 || got.FileBytes != int64(len(itemsFile(t, 300))) || got.At.Unix() != 1_900_000_000 || got.Engine != "memcached" || got.Types != nil ||
+			string(got.Biggest[0].Name) != "page:\x00\xff" {
+			t.Errorf("%+v", got.Report)
+		}
+		want(t, 0, []string{"page* 200"}, append(args, "--separators", "e", "--scan")...)
+		want(t, 2, []string{"no slots"}, append(args, "--slots")...)
+	}
+	want(t, 0, []string{"303 items", "page:* 202"}, "rdb", "inspect", path, put(t, "b.items", itemsFile(t, 3)))
+	want(t, 0, []string{"0 items"}, "rdb", "inspect", put(t, "c.items", itemsFile(t, 0)))
+	want(t, 1, []string{"do not count together"}, "rdb", "inspect", path, put(t, "d.rdb", file(t, 11, shop()...)))
+	cut := itemsFile(t, 300)
+	want(t, 1, []string{"truncated"}, "rdb", "inspect", put(t, "e.items", cut[:len(cut)-1]))
+	want(t, 1, []string{"header"}, "rdb", "inspect", put(t, "f.items", cut[:10]))
+}
+
+// itemsFile is a file of n items of two kinds, every other of which expires half an hour after the capture began.
+func itemsFile(t *testing.T, n int) []byte {
+	t.Helper()
+	const began = 1_900_000_000
+	var b stdbytes.Buffer
+	w, err := itemfile.NewWriter(&b, itemfile.Header{Created: time.Unix(began, 0), Engine: "1.6.18"})
+	for i := 0; err == nil && i < n; i++ {
+		it := itemfile.Item{Key: fmt.Appendf(nil, "page:%d", i), Flags: 1, ExpireAt: int64(i%2) * (began + 1800), Value: make([]byte, 90)}
+		if i%3 == 2 {
+			it.Key = fmt.Appendf(nil, "session:%d", i)
+		}
+		if i == 0 {
+			it.Key, it.Value = []byte("page:\x00\xff"), make([]byte, 5000)
+		}
+		err = w.Write(&it)
+	}
+	if err == nil {
+		_, err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // A prefix that says no more than a longer one stands back, and what is shown side by side does not overlap.

@@ -9,9 +9,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/keyframe/keyframe/internal/capture"
 	"github.com/keyframe/keyframe/internal/itemfile"
 	"github.com/keyframe/keyframe/internal/snapstore"
 	"github.com/keyframe/keyframe/rdb"
+	"github.com/keyframe/keyframe/rdb/keyspace"
 )
 
 // itemsOnly tells whether records are items of Memcached, which have keys, flags, expiries and values, but no types or databases.
@@ -26,12 +28,21 @@ func (r *records) itemsOnly() bool {
 
 // items hands over every item of a stream.
 func (st *stream) items(ctx context.Context, step func(int), each func(*itemfile.Item) error) (*itemfile.Summary, error) {
+	return st.itemsWith(ctx, step, func(itemfile.Header) func(*itemfile.Item) error { return each })
+}
+
+// itemsWith is items for who wants to know the header first.
+func (st *stream) itemsWith(ctx context.Context, step func(int), begin func(itemfile.Header) func(*itemfile.Item) error) (*itemfile.Summary, error) {
 	in, err := st.open(ctx, step)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.name, err)
 	}
 	defer in.Close()
 	r, err := itemfile.NewReader(in, itemfile.Options{})
+	var each func(*itemfile.Item) error
+	if err == nil {
+		each = begin(r.Header())
+	}
 	for err == nil {
 		var it *itemfile.Item
 		if it, err = r.Next(); err == nil {
@@ -79,6 +90,31 @@ func itemLine(it *itemfile.Item) string {
 		expires = moment(expiry(1000 * it.ExpireAt))
 	}
 	return fmt.Sprintf("%10d %10s  %-19s  %s\n", it.Flags, bytes(int64(len(it.Key)+len(it.Value))), expires, escaped(it.Key))
+}
+
+// countItems is inspect for items.
+func countItems(ctx context.Context, r *records, m *meter, separators string) (*keyspace.Report, error) {
+	var all *keyspace.Collector
+	var sums []*itemfile.Summary
+	for _, st := range r.streams {
+		var c *keyspace.Collector
+		sum, err := st.itemsWith(ctx, m.step, func(h itemfile.Header) func(*itemfile.Item) error {
+			c = capture.NewItemCounter(h.Created, separators)
+			return func(it *itemfile.Item) error {
+				capture.CountItem(c, it)
+				return nil
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		if sums = append(sums, sum); all == nil {
+			all = c
+		} else {
+			all.Merge(c)
+		}
+	}
+	return capture.ReportItems(all, sums...), nil
 }
 
 // getItem shows the value of an item.
