@@ -42,7 +42,7 @@ func TestInspectFiles(t *testing.T) {
 	out := want(t, 0, []string{"662 keys", "counted now", "Without expiry: 54.7% of the keys",
 		"string 361", "hash 300", "app:* 600", "app:session:* 300", `\x1b[2J\xff:* 1`, "all other keys 1", "5.0 kB", "longlong", "… (800 bytes long)", "{all}", "keeps its keys in one slot",
 		"EXPIRES IN", "never", "under 1 KiB", "under 8 KiB"}, "rdb", "inspect", path)
-	if strings.ContainsAny(out, "\x1b\xff") {
+	if strings.Contains(out, "\x1b") || strings.Contains(out, "\xff") {
 		t.Errorf("a key commands the terminal: %q", out)
 	}
 	if strings.Contains(out, "16,384 slots") || strings.Contains(out, "DATABASE") {
