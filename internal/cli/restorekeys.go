@@ -20,7 +20,8 @@ import (
 
 const restoreKeysLong = `Put chosen keys into an engine that runs, or into a cluster (any node of it), with their expiries, by the command RESTORE.
 Keys that have expired meanwhile are left out. Values that the engine does not know in their form are stored in an older one; what
-has no older form is reported as failed, and the other keys go on.
+has no older form is reported as failed, and the other keys go on. So are values of a file that are broken inside, which can end an
+engine: they are not sent.
 
 What happens to a key that the engine has already, --on-conflict says:
   fail     nothing is written if there is one: all keys are looked up before the first is written (the default)
@@ -150,6 +151,7 @@ type failedKey struct {
 }
 
 func (s *session) restoreKeys(ctx context.Context, r *records, filter *keyFilter, target keyrestore.Target, k keyrestore.Options, o restoreFlags) error {
+	k.Deep = r.manifest == nil // a snapshot is what an engine wrote
 	e, err := keyrestore.Connect(ctx, target)
 	if err != nil {
 		return err

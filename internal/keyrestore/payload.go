@@ -77,7 +77,7 @@ const decodable = 64 << 20
 
 // payloadOf makes the payload of a value that the engine takes: the value as it lies in the file where that is possible, and
 // stored in an older way where it is not.
-func payloadOf(e *Engine, dir string, v *rdb.Value) (*payload, error) {
+func payloadOf(e *Engine, dir string, v *rdb.Value, deep bool) (*payload, error) {
 	typ, family := v.Type(), rdb.FamilyRedis
 	version := rdb.TypeVersion(family, typ)
 	if version == 0 {
@@ -86,6 +86,11 @@ func payloadOf(e *Engine, dir string, v *rdb.Value) (*payload, error) {
 	}
 	p := &payload{dir: dir}
 	err := p.take(typ, version, func() error { _, err := v.Raw(p); return err })
+	if err == nil && deep {
+		if bad := p.verify(family, typ); bad != nil {
+			err = &unfit{bad}
+		}
+	}
 	if err != nil || e.reads(version) {
 		if err != nil {
 			p.close()
@@ -116,6 +121,26 @@ func (p *payload) take(typ byte, version int, value func() error) error {
 	return p.seal(version)
 }
 
+// verify looks inside the value, as engines do only if they are told to (sanitize-dump-payload): a broken one ends others.
+func (p *payload) verify(family string, typ byte) error {
+	if p.file == nil {
+		return (&rdb.Dump{Type: typ, Family: family, Raw: p.mem[1 : p.size-tail]}).Verify()
+	}
+	_, err := rdb.NewScanner(p.asFile(family, typ), rdb.Options{Deep: true}).Scan()
+	return err
+}
+
+// asFile is an RDB file with the value as its only one.
+func (p *payload) asFile(family string, typ byte) io.Reader {
+	header := "REDIS0012"
+	if family == rdb.FamilyValkey {
+		header = "VALKEY080"
+	}
+	value := p.reader(p.size - tail)
+	io.ReadFull(value, make([]byte, 1)) //nolint:errcheck // the type, which was written first
+	return io.MultiReader(bytes.NewReader(append([]byte(header), typ, 1, 'k')), value, bytes.NewReader([]byte{255, 0, 0, 0, 0, 0, 0, 0, 0}))
+}
+
 // unfit says that the engine has no form for a value. Only the key is concerned.
 type unfit struct{ error }
 
@@ -123,13 +148,7 @@ func (u *unfit) Unwrap() error { return u.error }
 
 // lowered stores a value in an older way, whatever its size: as the only one of a file, which is rewritten and read again.
 func lowered(p *payload, dir, family string, typ byte, version int) (*payload, error) {
-	header, body := "REDIS0012", p.size-tail
-	if family == rdb.FamilyValkey {
-		header = "VALKEY080"
-	}
-	value := p.reader(body)
-	io.ReadFull(value, make([]byte, 1)) //nolint:errcheck // the type, which was written first
-	file := io.MultiReader(bytes.NewReader(append([]byte(header), typ, 1, 'k')), value, bytes.NewReader([]byte{255, 0, 0, 0, 0, 0, 0, 0, 0}))
+	file := p.asFile(family, typ)
 	r, w := io.Pipe()
 	go func() {
 		_, err := rdb.Lower(file, w, version)

@@ -36,6 +36,7 @@ type Options struct {
 	DB       int64   // database that all keys go to; -1: that in which they were
 	Least    int64   // least size of a value
 	Dir      string  // for temporary files; the system's if empty
+	Deep     bool    // look inside every value before it is sent: of files that come from anywhere
 
 	// Now is the clock that says which keys have expired; time.Now if nil.
 	Now func() time.Time
@@ -132,7 +133,7 @@ func (r *Run) Add(ctx context.Context, rec *rdb.Record, v *rdb.Value, position i
 		it.db = uint64(r.o.DB)
 	}
 	typ := v.Type()
-	p, err := payloadOf(r.e, r.o.Dir, v)
+	p, err := payloadOf(r.e, r.o.Dir, v, r.o.Deep)
 	var bad *unfit
 	switch {
 	case errors.As(err, &bad):
@@ -148,7 +149,7 @@ func (r *Run) Add(ctx context.Context, rec *rdb.Record, v *rdb.Value, position i
 	}
 	it.payload = p
 	r.batch = append(r.batch, it)
-	r.bytes += p.size
+	r.bytes += p.size + int64(len(it.key))
 	most, mostBytes := r.pace.batch()
 	if len(r.batch) >= most || r.bytes >= mostBytes {
 		return r.Flush(ctx)

@@ -333,3 +333,22 @@ func TestPayload(t *testing.T) {
 		}
 	}
 }
+
+// Engines take a payload whose checksum is right at its word, and end when they read what is inside.
+func TestDeep(t *testing.T) {
+	t.Parallel()
+	n := kftest.Engine(t, resource.Valkey)
+	e := connect(t, Target{Address: n.Addr()})
+	const listpack = "\x12\x00\x00\x00\x02\x00\x81a\x02\x85abcd\x01\xff" // whose last element runs over the end
+	file := "REDIS0011" + "\x00\x04good\x01v" + "\x10\x03bad" + string(rune(len(listpack))) + listpack
+	big := strings.Repeat("b", 2*inMemory)
+	file += "\x02\x03big\x02" // a set with a member of two megabytes, twice
+	for range 2 {
+		file += "\x80" + string([]byte{byte(len(big) >> 24), byte(len(big) >> 16), byte(len(big) >> 8), byte(len(big))}) + big
+	}
+	file += "\xff\x00\x00\x00\x00\x00\x00\x00\x00"
+	r := restoreAll(t, e, Options{DB: -1, Conflict: Fail, Deep: true}, []byte(file))
+	if r.Report.Restored != 1 || r.Report.Failed != 2 || string(r.Failures[0].Key) != "bad" || string(r.Failures[1].Key) != "big" {
+		t.Errorf("%+v, %+v", r.Report, r.Failures)
+	}
+}
