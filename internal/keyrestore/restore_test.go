@@ -338,8 +338,9 @@ func TestPayload(t *testing.T) {
 func TestDeep(t *testing.T) {
 	t.Parallel()
 	n := kftest.Engine(t, resource.Valkey)
+	n.Do(t, "CONFIG", "SET", "sanitize-dump-payload", "no") // the default of engines
 	e := connect(t, Target{Address: n.Addr()})
-	const listpack = "\x12\x00\x00\x00\x02\x00\x81a\x02\x85abcd\x01\xff" // whose last element runs over the end
+	const listpack = "\x10\x00\x00\x00\x02\x00\x81a\x02\x85abcd\x01\xff" // whose last element runs over the end
 	file := "REDIS0011" + "\x00\x04good\x01v" + "\x10\x03bad" + string(rune(len(listpack))) + listpack
 	big := strings.Repeat("b", 2*inMemory)
 	file += "\x02\x03big\x02" // a set with a member of two megabytes, twice
