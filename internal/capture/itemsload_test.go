@@ -80,7 +80,7 @@ func TestLoadRefuses(t *testing.T) {
 		"a value of more than the limit":   {file: bytes.NewReader(fileWith(t, append(small, item("huge", 1<<20+1))...)), want: ErrTooLarge, names: `"huge"`},
 		"an item of more than the limit":   {file: bytes.NewReader(fileWith(t, append(small, item("huge", 1<<20-1))...)), want: ErrTooLarge, names: `"huge"`},
 		"of more than a smaller limit":     {opts: []kftest.Option{kftest.Parameter("max_item_size", "2048")}, file: bytes.NewReader(fileWith(t, append(small, item("mean", 2040), item("d", 1))...)), want: ErrTooLarge, names: `"mean"`},
-		"more than the cache has room for": {opts: []kftest.Option{kftest.MaxMemory(8 << 20)}, file: bytes.NewReader(fileOf(t, 60_000, 1000)), want: ErrTooSmall, names: "evicted"},
+		"more than the cache has room for": {opts: []kftest.Option{kftest.MaxMemory(8 << 20)}, file: bytes.NewReader(fileOf(t, 60_000, 1000)), want: ErrTooSmall, names: "and it has 8388608"},
 		"an expiry that cannot be sent":    {file: bytes.NewReader(fileWith(t, itemfile.Item{Key: []byte("k"), ExpireAt: 1 << 31})), want: ErrRefused},
 	} {
 		t.Run(name, func(t *testing.T) {

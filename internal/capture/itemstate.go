@@ -38,6 +38,7 @@ type serverState struct {
 	items     int64
 	evictions int64
 	itemMax   int64 // 0 if it does not say
+	limit     int64 // of its memory in bytes; 0 if it has none, or does not say
 }
 
 // askState asks for it.
@@ -64,6 +65,7 @@ func askState(c *memcache.Conn) (*serverState, error) {
 		return nil, err
 	}
 	s.itemMax, _ = strconv.ParseInt(settings["item_size_max"], 10, 64)
+	s.limit, _ = strconv.ParseInt(stats["limit_maxbytes"], 10, 64)
 	return s, nil
 }
 
@@ -82,7 +84,7 @@ func (s *serverState) compare(after *serverState) error {
 func itemsError(err error) error {
 	var reply *memcache.ReplyError
 	switch {
-	case err == nil || errors.Is(err, ErrLink) || errors.Is(err, ErrTemporary):
+	case err == nil || errors.Is(err, ErrLink) || errors.Is(err, ErrTemporary) || errors.Is(err, ErrTooSmall):
 		return err
 	case errors.Is(err, memcache.ErrStalled):
 		return fmt.Errorf("%w: %w: %w", ErrLink, ErrStalled, err)

@@ -39,7 +39,7 @@ func (o LoadOptions) withDefaults() LoadOptions {
 //
 // Errors of the file match itemfile.ErrCorrupt, or are those of r. ErrDiffers: the cache was not empty, or has other items in the end.
 // ErrTooLarge: the cache takes no item of that size; the error names it. ErrTooSmall: the cache has thrown items out, or had no memory for
-// one. After any error the cache holds some of the items and must be emptied before another attempt.
+// one. After any error the cache holds some of the items, maybe with a higher limit of memory, and must be started anew before another attempt.
 func LoadItems(ctx context.Context, src Source, r io.Reader, o LoadOptions) (*LoadResult, error) {
 	start := time.Now()
 	o = o.withDefaults()
@@ -66,8 +66,14 @@ func LoadItems(ctx context.Context, src Source, r io.Reader, o LoadOptions) (*Lo
 		src: src, o: o, file: file, conn: conn, state: before, cancel: cancel, result: &LoadResult{EngineVersion: before.version},
 		sent: make(chan *setBatch, inFlight), free: make(chan *setBatch, inFlight),
 	}
+	if err := before.makeRoom(conn); err != nil {
+		return nil, explain(ctx, src, "make room", itemsError(err))
+	}
 	if err := l.run(ctx); err != nil {
 		return nil, explain(ctx, src, "load", err)
+	}
+	if err := before.closeRoom(conn); err != nil {
+		return nil, explain(ctx, src, "load", itemsError(err))
 	}
 	after, err := askState(conn)
 	if err == nil {

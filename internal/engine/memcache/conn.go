@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -145,6 +146,14 @@ func (c *Conn) Stats(kind string) (map[string]string, error) {
 		return nil, err
 	}
 	return c.Reader.Stats()
+}
+
+// MemLimit limits the server's memory, at least 8. It frees nothing that holds items.
+func (c *Conn) MemLimit(megabytes int64) error {
+	if err := c.command("cache_memlimit " + strconv.FormatInt(megabytes, 10)); err != nil {
+		return err
+	}
+	return c.Expect("OK")
 }
 
 // Metadump has the crawler list all items, bucket by bucket of the hash table. fn must not wait for long: a list that nobody reads holds the
