@@ -3,10 +3,14 @@ package rdb
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // seed adds the synthetic samples and the dumps of real engines; each also
@@ -76,7 +80,23 @@ func FuzzScanner(f *testing.F) {
 		if !bytes.Equal(copied.Bytes(), file[:got.Bytes]) {
 			t.Fatal("Tee received other bytes")
 		}
+		if whole, single := told(t, bytes.NewReader(file)), told(t, iotest.OneByteReader(bytes.NewReader(file))); whole != single {
+			t.Fatalf("records in the window\n%s\nand byte by byte\n%s", whole, single)
+		}
 	})
+}
+
+// told is all that is told of the records of a file.
+func told(t *testing.T, r io.Reader) string {
+	var b strings.Builder
+	_, err := NewScanner(r, Options{Keys: true, OnRecord: func(r *Record) error {
+		_, err := fmt.Fprintf(&b, "%+v\n", *r)
+		return err
+	}}).Scan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // FuzzLower wants whatever Lower writes to be a file with the same keys.

@@ -13,51 +13,6 @@ const MaxKey = 512 << 20
 // keepKey is the largest key buffer carried from one record to the next.
 const keepKey = 1 << 20
 
-// passString consumes key and value of a string if both lie in the window as they
-// mostly do, and otherwise nothing. Most records of most files pass through here.
-func (s *Scanner) passString() bool {
-	p, at := s.buf[:s.end], s.pos
-	if len(p)-at < 2 || cap(s.key) > keepKey {
-		return false
-	}
-	n := int(p[at])
-	switch {
-	case n < 0x40:
-		at++
-	case n < 0x80:
-		n = n&0x3f<<8 | int(p[at+1])
-		at += 2
-	default:
-		return false
-	}
-	from := at
-	if at += n; len(p)-at < 2 {
-		return false
-	}
-	key := p[from:at]
-	switch n = int(p[at]); {
-	case n < 0x40:
-		at++
-	case n < 0x80:
-		n = n&0x3f<<8 | int(p[at+1])
-		at += 2
-	case n >= stringInt8 && n < stringLZF:
-		n = 1 << (n & 3)
-		at++
-	default:
-		return false
-	}
-	if n > len(p)-at {
-		return false
-	}
-	s.pos = at + n
-	if s.keys {
-		s.key = append(s.key[:0], key...)
-	}
-	s.elements = -1
-	return true
-}
-
 // skipKey consumes a key.
 func (s *Scanner) skipKey() error {
 	if s.end-s.pos >= 64 {

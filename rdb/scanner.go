@@ -70,7 +70,7 @@ type Exchanger interface {
 }
 
 // Record is one key with its value, as it lies in the file. The Scanner reuses
-// it: nothing of it may be kept after OnRecord returns.
+// it: nothing of it may be kept after OnRecord returns, and Key must not be written to.
 type Record struct {
 	Offset   int64  // of its first byte, counted from the magic
 	Size     int64  // bytes, with the opcodes for expiry and access statistics that belong to it
@@ -122,8 +122,7 @@ type Scanner struct {
 	complete bool
 
 	db, module        uint64
-	slot              int  // of the record's key; -1 if nobody asked
-	quick             bool // nobody wants more of a string than its key and size
+	slot              int // of the record's key; -1 if nobody asked
 	split             *Splitter
 	feed              *feeder // to split, while it is being scanned
 	taken             int     // in the window: what is before has gone to feed
@@ -181,7 +180,6 @@ func (s *Scanner) Scan() (*Summary, error) {
 		}
 		s.feed, s.ceiling = feed, s.split.version
 	}
-	s.quick = s.feed == nil && s.deep == nil && s.onValue == nil && s.slots == nil && (!s.keys || s.noSlots)
 	err := s.scan()
 	if s.feed != nil {
 		err = s.feed.close(err)
@@ -248,7 +246,13 @@ func (s *Scanner) scan() error {
 
 // readBody consumes everything up to and including the end opcode.
 func (s *Scanner) readBody() error {
+	visible := s.feed == nil && s.deep == nil && s.onValue == nil && s.lowerTo == 0 && s.version >= checksumSince
 	for {
+		if visible {
+			if err := s.passVisible(); err != nil {
+				return err
+			}
+		}
 		start := s.offset()
 		s.expireAt, s.idle, s.freq = 0, -1, -1
 		s.stage = inBody
@@ -322,9 +326,6 @@ func (s *Scanner) readRecord(start int64) error {
 		if err := s.admit(s.offset() - 1); err != nil {
 			return err
 		}
-	}
-	if s.op == typeString && s.quick && s.passString() {
-		return s.counted(start)
 	}
 	older := s.older[s.op]
 	if older != 0 {
