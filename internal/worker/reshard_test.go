@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"testing"
 
 	"github.com/keyframe/keyframe/internal/dataset"
 	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/engine/resp"
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/kftest"
 	"github.com/keyframe/keyframe/internal/metastore"
@@ -72,6 +74,22 @@ func TestHalfMovedSlotsSurviveAFailover(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A node that dies while its cluster is to agree ends the wait: the next run of the job heals it.
+func TestAgreementEndsWithANode(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	d := h.group(engine.Valkey, true, 2, 0)
+	g, err := h.openRing(t.Context(), d.Nodes)
+	h.must(err)
+	defer g.close()
+	ctx, cancel := context.WithTimeout(t.Context(), agreement/2)
+	defer cancel()
+	h.must(h.Engines.Kill(ctx, d.Nodes[1].ID))
+	if err := g.until(ctx, g.agreed); !errors.Is(err, resp.ErrBroken) || ctx.Err() != nil {
+		t.Errorf("the wait ended with %v", err)
 	}
 }
 

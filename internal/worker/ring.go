@@ -192,7 +192,8 @@ func (g *ring) agreed() error {
 // agreement is how long nodes that run get until they see the same. What takes longer is not a matter of gossip.
 const agreement = 60 * time.Second
 
-// until looks until ok returns nil, and tells what it last said when that takes too long.
+// until looks until ok returns nil, and tells what it last said when that takes too long. A node that died meanwhile ends it: nobody would
+// look after the node's shard before the job is done, or begins again.
 func (g *ring) until(ctx context.Context, ok func() error) error {
 	limited, cancel := context.WithTimeoutCause(ctx, agreement, errors.New("the nodes of the cluster do not agree"))
 	defer cancel()
@@ -202,6 +203,8 @@ func (g *ring) until(ctx context.Context, ok func() error) error {
 			if err = ok(); err == nil {
 				return nil
 			}
+		} else if errors.Is(err, resp.ErrBroken) && limited.Err() == nil {
+			return err
 		}
 		t := time.NewTimer(wait)
 		select {
