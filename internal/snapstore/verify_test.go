@@ -82,6 +82,24 @@ func TestVerifyWalksRecords(t *testing.T) {
 	}
 }
 
+// A change of version that was given up leaves shards with different engines.
+func TestVerifyOfShardsOfDifferentVersions(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, newBucket(t), Options{})
+	older := append([]byte("REDIS0010"), dump(10)[9:]...)
+	binary.LittleEndian.PutUint64(older[len(older)-8:], crc64.Update(0, older[:len(older)-8]))
+	putRDB(t, s, "mixed", [][]byte{dump(20), older}, func(*Shard) {})
+	if rep, err := s.Verify(t.Context(), "mixed", nil); err != nil || rep.Keys != 30 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	newer := append([]byte("REDIS0012"), older[9:]...)
+	binary.LittleEndian.PutUint64(newer[len(newer)-8:], crc64.Update(0, newer[:len(newer)-8]))
+	putRDB(t, s, "newer", [][]byte{newer}, func(*Shard) {})
+	if _, err := s.Verify(t.Context(), "newer", nil); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a version above that of the manifest: %v", err)
+	}
+}
+
 func TestVerifyComparesWithTheManifest(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, newBucket(t), Options{})
