@@ -23,11 +23,8 @@ type entry struct {
 	key        []byte // its start
 }
 
-// flags of an entry, its first byte, set while partitions are joined.
-const (
-	met        = 1 // the other side has the key
-	superseded = 2 // the same side has it again
-)
+// met is the first byte of an entry while partitions are joined, once the other side is seen to have the key.
+const met = 1
 
 const idAt = 1 // offset of the id
 

@@ -59,7 +59,7 @@ func (w *worker) partition(ctx context.Context, a, b *partitions, i int) error {
 	defer func() { a.parts[i], b.parts[i] = partition{}, partition{} }()
 	// A map over the entries takes about as much as they do.
 	most := w.d.o.Memory / int64(w.d.o.Workers) / 4
-	if max(a.parts[i].bytes, b.parts[i].bytes) <= most || a.deepest() {
+	if largest(a, b, i) <= most || a.deepest() {
 		return w.pair(a, b, i)
 	}
 	finer := [2]*partitions{}
@@ -84,13 +84,22 @@ func (w *worker) partition(ctx context.Context, a, b *partitions, i int) error {
 		}
 		finer[side] = fine
 	}
+	whole := largest(a, b, i)
 	for k := range finer[A].parts {
-		if err := w.partition(ctx, finer[A], finer[B], k); err != nil {
+		divide := w.partition
+		if largest(finer[A], finer[B], k) > whole/8*7 {
+			divide = func(_ context.Context, a, b *partitions, k int) error { return w.pair(a, b, k) }
+		}
+		if err := divide(ctx, finer[A], finer[B], k); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// largest is the larger of both sides' partitions. One that is most of what was divided has the same few keys again and again:
+// to divide that further is in vain, and they take no room.
+func largest(a, b *partitions, i int) int64 { return max(a.parts[i].bytes, b.parts[i].bytes) }
 
 const onlyB = -1 // in place of where the key's entry of A is
 
@@ -105,12 +114,12 @@ func (w *worker) pair(a, b *partitions, i int) error {
 			if err != nil {
 				return err
 			}
-			if before, twice := places[ea.id]; twice {
-				w.arena[before] |= superseded
+			if _, twice := places[ea.id]; twice {
 				w.sum.DuplicatesA++
+			} else {
+				places[ea.id] = len(w.arena)
+				w.arena = append(w.arena, piece[:n]...)
 			}
-			places[ea.id] = len(w.arena)
-			w.arena = append(w.arena, piece[:n]...)
 			piece = piece[n:]
 		}
 		return nil

@@ -204,11 +204,36 @@ func TestDuplicates(t *testing.T) {
 	two := file(map[place]item{{0, "k"}: {parts: []string{"new"}}, {0, "l"}: {parts: []string{"x"}}}, r)
 	d := New(Options{Memory: 10}) // so that they would be divided for ever
 	defer d.Close()
-	scan(t, d, A, one, two)
-	scan(t, d, B, two, two)
+	scan(t, d, A, two, one)
+	scan(t, d, B, two, one)
 	report, err := d.Compare(t.Context(), nil)
-	if err != nil || report.DuplicatesA != 1 || report.DuplicatesB != 2 || report.Different() || report.Same.Keys != 2 {
+	if err != nil || report.DuplicatesA != 1 || report.DuplicatesB != 1 || report.Different() || report.Same.Keys != 2 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A key that a forged file has millions of times is divided from the others, and no further.
+func TestManyDuplicates(t *testing.T) {
+	t.Parallel()
+	const again = 100_000
+	forged := []byte("REDIS0011")
+	for i := range again {
+		forged = append(forged, "\x00\x01k\x01v"...)
+		if i%100 == 0 {
+			forged = fmt.Appendf(forged, "\x00\x05%05d\x01v", i)
+		}
+	}
+	forged = append(forged, 255, 0, 0, 0, 0, 0, 0, 0, 0)
+	d := New(Options{Dir: t.TempDir(), Memory: 1 << 16, block: 4 << 10})
+	defer d.Close()
+	scan(t, d, A, forged)
+	spilled := d.spill.end
+	report, err := d.Compare(t.Context(), nil)
+	if err != nil || report.DuplicatesA != again-1 || report.Removed.Keys != again/100+1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if d.spill.end > 3*spilled {
+		t.Errorf("%d bytes were written, and %d in the end", spilled, d.spill.end)
 	}
 }
 

@@ -137,7 +137,7 @@ type Prefix struct {
 type Report struct {
 	A, B Count
 	Changes
-	DuplicatesA, DuplicatesB int64    // keys that a side had more than once: of A the last counts, of B the first
+	DuplicatesA, DuplicatesB int64    // keys that a side had more than once: the first counts
 	Prefixes                 []Prefix // with changes; those that grew or shrank most come first
 	Rest                     Changes  // of all prefixes that are not in Prefixes
 	Biggest                  []Change // by what they grew or shrank
