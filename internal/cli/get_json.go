@@ -156,7 +156,7 @@ func stringJSON(out *bufio.Writer, r io.Reader) error {
 		return err
 	}
 	if len(start) <= wholeText && utf8.Valid(start) {
-		p, err := json.Marshal(string(start))
+		p, err := jsonText(start).MarshalJSON()
 		out.Write(p)
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/keyframe/keyframe/rdb"
 )
@@ -25,10 +26,13 @@ func asJSON(t testing.TB, v any) string {
 
 func TestNamesAreLossless(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "user:1", "a\x00b\x1b[2J", "\xff\xfe", "\u2028<&>", "\xef\xbf\xbd", "half \xc3", `{"base64":"AA=="}`, "\xed\xa0\x80"} {
+	for _, name := range []string{"", "user:1", "a\x00b\x1b[2J", "\xff\xfe", "\u2028<&>", "\xef\xbf\xbd", "\u009b31m\u202e\x7f\U000e0001é日\U0001f600", "half \xc3", `{"base64":"AA=="}`, "\xed\xa0\x80"} {
 		out, err := json.Marshal(Name(name))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if strings.ContainsFunc(string(out), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("a terminal would obey %q", out)
 		}
 		var back Name
 		if err := json.Unmarshal(out, &back); err != nil || string(back) != name {
