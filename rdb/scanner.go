@@ -69,6 +69,20 @@ type Exchanger interface {
 	Exchange(buf []byte, n int) ([]byte, error)
 }
 
+// A Lender is a source that lends its buffers, so that their bytes need not be
+// copied. With Options.Deep or Split it is read like any other reader.
+type Lender interface {
+	io.Reader
+
+	// Lend takes back the buffer that it lent before, and lends one whose bytes from
+	// LendRoom on are the source's next, at least one of them. What is before may be
+	// written to. Read goes on behind what was lent. An error comes with no buffer.
+	Lend() ([]byte, error)
+}
+
+// LendRoom is what a Lender leaves free in front of its bytes.
+const LendRoom = 4 << 10
+
 // Record is one key with its value, as it lies in the file. The Scanner reuses
 // it: nothing of it may be kept after OnRecord returns, and Key must not be written to.
 type Record struct {
@@ -95,6 +109,7 @@ type Record struct {
 // Scanner walks one RDB file. It must not be used by several goroutines at once.
 type Scanner struct {
 	src      io.Reader
+	lender   Lender // src, if it is one
 	tee      io.Writer
 	keys     bool
 	noSlots  bool
@@ -147,14 +162,20 @@ type Scanner struct {
 }
 
 // NewScanner returns a Scanner that reads a file from r, which must stand at the
-// magic.
+// magic, and may be a Lender.
 func NewScanner(r io.Reader, o Options) *Scanner {
 	return newScanner(r, o, windowSize)
 }
 
 func newScanner(r io.Reader, o Options, window int) *Scanner {
+	lender, ok := r.(Lender)
+	if ok = ok && !o.Deep && o.Split == nil; ok {
+		window = 0
+	} else {
+		lender = nil // they look further ahead than LendRoom
+	}
 	return &Scanner{
-		src: r, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord, onValue: o.OnValue, onLib: o.OnFunction,
+		src: r, lender: lender, tee: o.Tee, keys: o.Keys, slots: o.Slots, split: o.Split, onRecord: o.OnRecord, onValue: o.OnValue, onLib: o.OnFunction,
 		noSlots: o.NoSlots && o.Slots == nil && o.Split == nil, buf: make([]byte, window), slot: -1,
 		sum:  &Summary{Databases: make(map[uint64]int64)},
 		deep: newDeep(o.Deep),

@@ -39,7 +39,7 @@ func (s *Scanner) fill(n int) error {
 			return fmt.Errorf("rdb: read at offset %d: %w", s.base+int64(s.end), s.readErr)
 		}
 		// Small reads pile up in the window, so that what leaves it is large.
-		if len(s.buf)-s.end < len(s.buf)/4 {
+		if s.lender != nil || len(s.buf)-s.end < len(s.buf)/4 {
 			next, err := s.exchange()
 			if err != nil {
 				return err
@@ -51,6 +51,10 @@ func (s *Scanner) fill(n int) error {
 			}
 			if s.tap != nil {
 				s.passTap()
+			}
+			if s.lender != nil {
+				s.borrow()
+				continue
 			}
 			s.slide(next)
 		}
@@ -72,7 +76,7 @@ func (s *Scanner) fill(n int) error {
 // exchange flushes, and returns the buffer to go on with.
 func (s *Scanner) exchange() ([]byte, error) {
 	x, ok := s.tee.(Exchanger)
-	if !ok || s.passed > 0 || s.lowerTo != 0 {
+	if !ok || s.passed > 0 || s.lowerTo != 0 || s.lender != nil {
 		return s.buf, s.flush()
 	}
 	s.tally()
@@ -94,6 +98,26 @@ func (s *Scanner) slide(next []byte) {
 	s.base += int64(s.pos)
 	s.end -= s.pos
 	s.pos, s.flushed, s.passed, s.taken, s.tapped = 0, 0, 0, 0, 0
+}
+
+// borrow makes the next window of a buffer that is lent, with what is ahead copied
+// to its front: less than LendRoom, as fill is called for less.
+func (s *Scanner) borrow() {
+	var rest [LendRoom]byte
+	n := copy(rest[:], s.buf[s.pos:s.end])
+	next, err := s.lender.Lend()
+	if err == nil && len(next) <= LendRoom {
+		err = io.ErrNoProgress
+	}
+	if err != nil {
+		s.readErr = err
+		return
+	}
+	from := LendRoom - n
+	copy(next[from:], rest[:n])
+	s.base += int64(s.pos - from)
+	s.buf, s.end = next, len(next)
+	s.pos, s.flushed, s.passed, s.taken, s.tapped = from, from, from, from, from
 }
 
 // passTap gives the tap what was consumed since it was last given something,

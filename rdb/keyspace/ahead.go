@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"github.com/keyframe/keyframe/rdb"
 )
 
 // Pieces that are read ahead: so many, of so many bytes.
@@ -12,8 +14,9 @@ const (
 	aheadBytes  = 256 << 10
 )
 
-// ahead reads in a goroutine of its own. The processor that copies the bytes of a
-// file out of the page cache is then not the one that walks them.
+// ahead reads in a goroutine of its own, and lends the scanner what it has read. The
+// processor that copies the bytes of a file out of the page cache is then not the one
+// that sums, walks and counts them: each has about half of the work.
 type ahead struct {
 	src        io.Reader
 	full, free chan []byte
@@ -45,18 +48,19 @@ func (a *ahead) run() {
 			return
 		}
 		if p == nil {
-			p = make([]byte, aheadBytes)
+			p = make([]byte, rdb.LendRoom+aheadBytes)
 		}
+		p = p[:cap(p)]
 		var n int
 		for empty := 0; n == 0 && a.err == nil; {
-			if n, a.err = a.src.Read(p[:aheadBytes]); n == 0 {
+			if n, a.err = a.src.Read(p[rdb.LendRoom:]); n == 0 {
 				if empty++; empty == 100 && a.err == nil {
 					a.err = io.ErrNoProgress
 				}
 			}
 		}
 		if n > 0 {
-			a.full <- p[:n] // there are no more pieces than it has room for
+			a.full <- p[:rdb.LendRoom+n] // there are no more pieces than it has room for
 		}
 		if a.err != nil {
 			return
@@ -64,20 +68,28 @@ func (a *ahead) run() {
 	}
 }
 
+// Lend implements rdb.Lender.
+func (a *ahead) Lend() ([]byte, error) {
+	if a.cur != nil && !a.stopped {
+		a.free <- a.cur
+	}
+	if a.cur = <-a.full; a.cur == nil {
+		return nil, a.err
+	}
+	return a.cur, nil
+}
+
 // Read implements io.Reader. After stop it reads what is left, and then src itself.
 func (a *ahead) Read(p []byte) (int, error) {
 	if len(a.rest) == 0 {
-		if a.cur != nil && !a.stopped {
-			a.free <- a.cur
+		piece, err := a.Lend()
+		if err != nil {
+			return 0, err
 		}
-		var ok bool
-		if a.cur, ok = <-a.full; !ok {
-			if a.err != nil {
-				return 0, a.err
-			}
+		if piece == nil {
 			return a.src.Read(p)
 		}
-		a.rest = a.cur
+		a.rest = piece[rdb.LendRoom:]
 	}
 	n := copy(p, a.rest)
 	a.rest = a.rest[n:]
