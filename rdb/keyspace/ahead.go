@@ -16,7 +16,7 @@ const (
 
 // ahead reads in a goroutine of its own, and lends the scanner what it has read. The
 // processor that copies the bytes of a file out of the page cache is then not the one
-// that sums, walks and counts them: each has about half of the work.
+// that sums, walks and counts them.
 type ahead struct {
 	src        io.Reader
 	full, free chan []byte
