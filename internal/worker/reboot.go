@@ -100,7 +100,7 @@ func (w *Worker) reboot(ctx context.Context, r *job.Running, d *resource.Deploym
 	if err != nil {
 		return err
 	}
-	if err := w.Engines.WaitReady(ctx, n.ID, nil); err != nil {
+	if err := w.ready(ctx, d, n); err != nil {
 		return err
 	}
 	failpoint.Hit("reboot-nodes.ready")

@@ -206,6 +206,26 @@ func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource
 	}
 }
 
+// ready waits until a node that runs serves clients. In cluster mode it does so while every shard has a primary: that of another shard that
+// does not run ends the wait, as nobody brings it back before the job begins again.
+func (w *Worker) ready(ctx context.Context, d *resource.Deployment, n *resource.Node) error {
+	if !inClusterMode(d.Cache) {
+		return w.Engines.WaitReady(ctx, n.ID, nil)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		for sleep(ctx, 100*time.Millisecond) == nil {
+			for _, o := range d.Nodes {
+				if o.Primary && o.ID != n.ID && !fresh(o) && !w.Engines.Running(o.ID) {
+					cancel(fmt.Errorf("%w: node %s", errPrimaryDied, o.ID))
+				}
+			}
+		}
+	}()
+	return w.Engines.WaitReady(ctx, n.ID, nil)
+}
+
 // command sends one command to a node.
 func (w *Worker) command(ctx context.Context, nodeID string, args ...string) error {
 	c, err := w.Engines.Admin(ctx, nodeID)

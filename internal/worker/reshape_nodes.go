@@ -76,7 +76,7 @@ func (w *Worker) addNodes(ctx context.Context, r *job.Running, d *resource.Deplo
 				return err
 			}
 		}
-		if err := w.Engines.WaitReady(ctx, n.ID, nil); err != nil {
+		if err := w.ready(ctx, d, n); err != nil {
 			return err
 		}
 		failpoint.Hit("reshape.followed")

@@ -47,7 +47,7 @@ func (w *Worker) changeShard(ctx context.Context, r *job.Running, d *resource.De
 				err = w.startReplica(ctx, d, n)
 			}
 			if err == nil {
-				err = w.Engines.WaitReady(ctx, n.ID, nil)
+				err = w.ready(ctx, d, n)
 			}
 			if err != nil {
 				return err
@@ -83,7 +83,7 @@ func (w *Worker) changeShard(ctx context.Context, r *job.Running, d *resource.De
 	if err := w.startReplica(ctx, d, lead); err != nil {
 		return err
 	}
-	return w.Engines.WaitReady(ctx, lead.ID, nil)
+	return w.ready(ctx, d, lead)
 }
 
 // outdated tells whether a node runs another binary than it shall.
@@ -159,14 +159,14 @@ func (w *Worker) changeAlone(ctx context.Context, r *job.Running, d *resource.De
 		if err := w.Engines.Start(ctx, n.ID); err != nil {
 			return err
 		}
-		return w.Engines.WaitReady(ctx, n.ID, nil)
+		return w.ready(ctx, d, n)
 	}
 	err := w.restartWithData(ctx, r, c, restart{node: n.ID, replicas: len(d.Of(n.Shard)) > 1, binary: &choice.Binary, prepare: func() error { return w.reparameter(ctx, d, n) },
 		emptied: func(tx *metastore.Tx) error { return w.tell(tx, d.Cache, "%s", emptyAgain(d, n)) }})
 	if err != nil {
 		return err
 	}
-	return w.Engines.WaitReady(ctx, n.ID, nil)
+	return w.ready(ctx, d, n)
 }
 
 // finishRestarts brings nodes back that an earlier run had saved and stopped. Nobody else may start them before.
