@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 60s
 # Packages in which goroutines share state: the race detector pays there.
 RACE := ./internal/job/... ./internal/metastore/... ./internal/snapstore/... ./internal/capture/... ./internal/engine/... ./internal/kms/... \
-	./internal/blob/... ./internal/api/gateway/... ./internal/control/... ./internal/worker/... ./internal/app/...
+	./internal/blob/... ./internal/keyrestore/... ./rdb/keyspace/... ./internal/api/gateway/... ./internal/control/... ./internal/worker/... ./internal/app/...
 
 .PHONY: deps test-deps build demo test test-arm64 check lint generate bench fuzz soak clean
 
