@@ -79,7 +79,11 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.err = err
 	if n > 0 {
-		b.report(b.read, false)
+		arrived := b.read
+		if b.framing == Diskless {
+			arrived = max(arrived-markSize, 0) // as many may be of the mark
+		}
+		b.report(arrived, false)
 	}
 	return n, err
 }
