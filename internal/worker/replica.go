@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/engine"
@@ -213,8 +214,12 @@ func (w *Worker) ready(ctx context.Context, d *resource.Deployment, n *resource.
 		return w.Engines.WaitReady(ctx, n.ID, nil)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
+	var watch sync.WaitGroup
+	defer func() { // its callers change the nodes that it reads
+		cancel(nil)
+		watch.Wait()
+	}()
+	watch.Go(func() {
 		for sleep(ctx, 100*time.Millisecond) == nil {
 			for _, o := range d.Nodes {
 				if o.Primary && o.ID != n.ID && !fresh(o) && !w.Engines.Running(o.ID) {
@@ -222,7 +227,7 @@ func (w *Worker) ready(ctx context.Context, d *resource.Deployment, n *resource.
 				}
 			}
 		}
-	}()
+	})
 	return w.Engines.WaitReady(ctx, n.ID, nil)
 }
 
