@@ -17,7 +17,7 @@ func main() {
 	megabytes := flag.Int64("megabytes", 850, "size of the data set as RDB")
 	runs := flag.Int("runs", 3, "runs of each measure")
 	dir := flag.String("dir", "", "where the data goes: the disk to measure")
-	only := flag.String("only", "", "basics, server, cuts, shards, pages or memcached; empty for all")
+	only := flag.String("only", "", "basics, codec, server, cuts, shards, pages or memcached; empty for all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
