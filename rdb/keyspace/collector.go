@@ -32,9 +32,9 @@ type Options struct {
 	// none of these]
 	Separators string
 
-	// ReadAhead lets Scan and Collect read from a goroutine of their own, if there is
-	// a second processor. It is for sources that do not keep a reader waiting; it is
-	// always done with regular files.
+	// ReadAhead lets Scan and Collect read while they count, if there is a second
+	// processor, in turns in two goroutines. It is for sources that do not keep a reader
+	// waiting; it is always done with regular files.
 	ReadAhead bool
 }
 

@@ -20,29 +20,28 @@ func Scan(r io.Reader, o Options) (*Report, *rdb.Summary, error) {
 
 // Collect is Scan for one of several files, whose Collectors merge. The scanner
 // that it returns has come to the end of the file: it has the summary and the rest.
-func Collect(r io.Reader, o Options) (*Collector, *rdb.Scanner, error) {
-	var c *Collector
-	var s *rdb.Scanner
-	begin := func() {
-		if o.At.IsZero() {
-			o.At = s.Aux().CreatedAt
+func Collect(r io.Reader, o Options) (c *Collector, s *rdb.Scanner, err error) {
+	scan := func(r io.Reader) {
+		begin := func() {
+			if o.At.IsZero() {
+				o.At = s.Aux().CreatedAt
+			}
+			c = NewCollector(o)
 		}
-		c = NewCollector(o)
-	}
-	if runtime.GOMAXPROCS(0) > 1 && (o.ReadAhead || ends(r)) {
-		a := readAhead(r)
-		defer a.stop()
-		r = a
-	}
-	s = rdb.NewScanner(r, rdb.Options{Keys: true, NoSlots: !o.Slots, OnRecord: func(rec *rdb.Record) error {
-		if c == nil {
+		s = rdb.NewScanner(r, rdb.Options{Keys: true, NoSlots: !o.Slots, OnRecord: func(rec *rdb.Record) error {
+			if c == nil {
+				begin()
+			}
+			return c.Add(rec)
+		}})
+		if _, err = s.Scan(); c == nil {
 			begin()
 		}
-		return c.Add(rec)
-	}})
-	_, err := s.Scan()
-	if c == nil {
-		begin()
+	}
+	if runtime.GOMAXPROCS(0) > 1 && (o.ReadAhead || ends(r)) {
+		relayed(r, func(l rdb.Lender) { scan(l) })
+	} else {
+		scan(r)
 	}
 	return c, s, err
 }

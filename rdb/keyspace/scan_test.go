@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"runtime"
 	"testing"
-	"testing/iotest"
 
 	"github.com/keyframe/keyframe/rdb"
 )
@@ -58,36 +56,6 @@ func TestScan(t *testing.T) {
 			t.Errorf("empty: %+v, %v", r, err)
 		}
 	}
-}
-
-// What is read ahead arrives as it is, with its error at the end, also if the reader
-// stops in the middle: then the rest comes from the source.
-func TestReadAhead(t *testing.T) {
-	t.Parallel()
-	data := make([]byte, 3*aheadPieces*aheadBytes+12345)
-	rng := rand.New(rand.NewPCG(5, 5))
-	for i := range data {
-		data[i] = byte(rng.Uint32())
-	}
-	broken := errors.New("broken")
-	for _, take := range []int{0, 1, 1000, aheadBytes, 5*aheadBytes + 1, len(data) - 1, len(data)} {
-		for name, src := range map[string]io.Reader{"whole": bytes.NewReader(data), "halves": iotest.HalfReader(bytes.NewReader(data)),
-			"error": io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken)), "late error": iotest.DataErrReader(bytes.NewReader(data))} {
-			a := readAhead(src)
-			got := make([]byte, take)
-			_, err := io.ReadFull(a, got)
-			a.stop()
-			rest, rerr := io.ReadAll(a)
-			if err != nil || !bytes.Equal(append(got, rest...), data) || name == "error" && !errors.Is(rerr, broken) || name != "error" && rerr != nil {
-				t.Errorf("%s, stopped after %d: %d bytes of %d, %v, %v", name, take, len(got)+len(rest), len(data), err, rerr)
-			}
-		}
-	}
-	a := readAhead(idle{})
-	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, io.ErrNoProgress) {
-		t.Errorf("a reader that gives nothing: %v", err)
-	}
-	a.stop()
 }
 
 type idle struct{}
