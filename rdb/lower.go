@@ -20,7 +20,8 @@ const lowestTarget = 9
 
 // MinVersion returns the lowest RDB version whose readers can load what a file
 // holds as it is, judged by the types and opcodes in it: 9, 10, 11 or 12, all under the
-// REDIS magic, or 80, under VALKEY. A file older than 9 stays what it is.
+// REDIS magic, or 80, under VALKEY. It is above the version of a file that holds what
+// came later than that. A file older than 9 that 9 is enough for stays what it is.
 func MinVersion(s *Summary) int {
 	fam := redis
 	if s.Family == FamilyValkey {
@@ -35,18 +36,25 @@ func MinVersion(s *Summary) int {
 	if s.Functions > 0 {
 		lowest = max(lowest, 10)
 	}
+	if s.SlotInfos > 0 {
+		lowest = max(lowest, 12)
+	}
 	if s.SlotImports > 0 {
 		lowest = max(lowest, onlyValkey)
 	}
-	return min(lowest, s.Version)
+	if lowest == lowestTarget {
+		return min(lowest, s.Version)
+	}
+	return lowest
 }
 
 // LowestVersion returns the lowest RDB version that Lower, or a Splitter, can
-// give to what a file holds, storing values in older types where those serve:
-// at most MinVersion, and above 9 only for functions (10), hashes whose fields
-// expire (12 of Redis, 80 of Valkey) and slot imports (80).
+// give to what a file holds, storing values in older types where those serve and
+// leaving hints per slot out: at most MinVersion, and above 9 only for functions (10),
+// hashes whose fields expire (12 of Redis, 80 of Valkey) and slot imports (80).
 func LowestVersion(s *Summary) int {
 	rewritten := *s
+	rewritten.SlotInfos = 0
 	for t, n := range s.Types {
 		if older, ok := olderType(byte(t), lowestTarget); ok {
 			rewritten.Types[t] = 0

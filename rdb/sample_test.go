@@ -128,7 +128,7 @@ func sharedSample() sample {
 				return "databases"
 			case s.Checksum != ChecksumVerified || s.Version != 11 || s.Family != "REDIS":
 				return "frame"
-			case MinVersion(s) != 11:
+			case MinVersion(s) != 12: // for the hint per slot, whatever the header says
 				return "lowest version"
 			}
 			return ""
