@@ -1,10 +1,12 @@
 package keyspace
 
 import (
+	"fmt"
 	"io"
 	"iter"
 	"os"
 	"runtime"
+	"sync"
 
 	"github.com/keyframe/keyframe/rdb"
 )
@@ -35,22 +37,22 @@ func relayed(src io.Reader, scan func(rdb.Lender)) {
 		r.reads[i], r.runs[i] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 	resume, stop := iter.Pull(func(yield func(struct{}) bool) {
+		defer func() { r.panic = recover() }()
 		r.yield = yield
 		scan(r)
 	})
 	defer stop()
-	if _, more := resume(); !more {
-		return
+	if _, more := resume(); more {
+		r.reads[0] <- struct{}{}
+		r.runs[0] <- struct{}{}
+		var second sync.WaitGroup
+		second.Go(func() { r.runner(1, resume) })
+		r.runner(0, resume)
+		second.Wait()
 	}
-	r.reads[0] <- struct{}{}
-	r.runs[0] <- struct{}{}
-	second := make(chan struct{})
-	go func() {
-		defer close(second)
-		r.runner(1, resume)
-	}()
-	r.runner(0, resume)
-	<-second
+	if r.panic != nil {
+		panic(r.panic) // in the goroutine that can recover
+	}
 }
 
 func (r *relay) runner(me int, resume func() (struct{}, bool)) {
@@ -79,6 +81,11 @@ func (r *relay) runner(me int, resume func() (struct{}, bool)) {
 
 // read fills p, unless src ends or fails.
 func (r *relay) read(p []byte) (n int) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.readErr = panicked{p}
+		}
+	}()
 	for empty := 0; n < len(p) && r.readErr == nil; {
 		var k int
 		if k, r.readErr = r.src.Read(p[n:]); k > 0 {
@@ -108,10 +115,18 @@ func await(turn <-chan struct{}) {
 // Lend implements rdb.Lender.
 func (r *relay) Lend() ([]byte, error) {
 	if !r.yield(struct{}{}) {
-		return nil, io.ErrUnexpectedEOF // a runner panicked
+		return nil, io.ErrUnexpectedEOF // nobody runs it any more
+	}
+	if p, ok := r.err.(panicked); ok {
+		panic(p.value)
 	}
 	return r.lent, r.err
 }
+
+// panicked stands for a panic of the source, until the scan comes to it.
+type panicked struct{ value any }
+
+func (p panicked) Error() string { return fmt.Sprint("panic: ", p.value) }
 
 // Read implements io.Reader, for what is behind the file, when the scan is over.
 func (r *relay) Read(p []byte) (int, error) {

@@ -66,3 +66,49 @@ func TestRelayEnds(t *testing.T) {
 		})
 	}
 }
+
+// A panic, of the source or of the scan, comes to the caller, who can recover.
+func TestRelayPanics(t *testing.T) {
+	t.Parallel()
+	for _, pieces := range []int{0, 1, 2, 3} {
+		src := io.LimitReader(zeros{}, int64(pieces)*relayPiece)
+		for name, run := range map[string]func(){
+			"source": func() { relayed(io.MultiReader(src, zeros{panics: true}), drain) },
+			"scan": func() {
+				relayed(zeros{}, func(l rdb.Lender) {
+					for range pieces {
+						l.Lend() //nolint:errcheck // zeros have no end
+					}
+					panic("oh")
+				})
+			},
+		} {
+			func() {
+				defer func() {
+					if p := recover(); p != "oh" {
+						t.Errorf("%s after %d pieces: %v", name, pieces, p)
+					}
+				}()
+				run()
+			}()
+		}
+	}
+}
+
+func drain(l rdb.Lender) {
+	for {
+		if _, err := l.Lend(); err != nil {
+			return
+		}
+	}
+}
+
+type zeros struct{ panics bool }
+
+func (z zeros) Read(p []byte) (int, error) {
+	if z.panics {
+		panic("oh")
+	}
+	clear(p)
+	return len(p), nil
+}

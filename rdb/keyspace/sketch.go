@@ -19,7 +19,8 @@ import (
 // bound its error. Cells are shared, so the bound is mostly above the error.
 type sketch struct {
 	nodes     []node   // nodes[0] is the root
-	index     []uint32 // open addressing by hash; 0 is empty, there the root is never
+	index     []uint32 // open addressing by hash, of slot; 0 is empty, there the root is never
+	short     [shortcuts]shortcut
 	free      []uint32 // places in nodes
 	room      int      // most nodes
 	top       uint32   // so many children of the root always have a place
@@ -65,6 +66,15 @@ func (s *sketch) add(key []byte, c *cuts, weight Count) {
 
 // count is add without the whole. choosy lets weight pass by prefixes that are not held.
 func (s *sketch) count(key []byte, c *cuts, weight Count, choosy bool) {
+	if c.n == 0 {
+		s.nodes[0].own.add(weight)
+		return
+	}
+	whole := key[:c.ends[c.n-1]]
+	if at := s.short[shortcutOf(whole)].to(whole); at != 0 {
+		s.nodes[at].own.add(weight)
+		return
+	}
 	if len(s.nodes)-len(s.free)+c.n > s.room {
 		s.compress()
 	}
@@ -85,16 +95,24 @@ func (s *sketch) count(key []byte, c *cuts, weight Count, choosy bool) {
 		}
 		at, from = next, to
 	}
-	s.nodes[at].own.add(weight)
+	n := &s.nodes[at]
+	n.own.add(weight)
+	if n.own.Keys&15 == 0 && int(from) == len(whole) { // one that comes often
+		s.short[shortcutOf(whole)].set(whole, at)
+	}
 }
 
 // find is the node of a prefix, 0 for none.
 func (s *sketch) find(hash uint64, parent uint32, text []byte) uint32 {
 	mask := uint64(len(s.index) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
-		at := s.index[i]
-		if at == 0 {
+		slot := s.index[i]
+		if slot == 0 {
 			return 0
+		}
+		at := slot & maxNode
+		if slot != slotOf(hash, at) {
+			continue
 		}
 		if n := &s.nodes[at]; n.hash == hash && n.parent == parent && string(n.text) == string(text) {
 			return at
@@ -130,8 +148,15 @@ func (s *sketch) place(at uint32) {
 	for s.index[i] != 0 {
 		i = (i + 1) & mask
 	}
-	s.index[i] = at
+	s.index[i] = slotOf(s.nodes[at].hash, at)
 }
+
+// maxNode is the greatest index of a node.
+const maxNode = 1<<13 - 1
+
+// slotOf is a node's index with a part of its hash that place does not use, so that
+// those of others are hardly ever looked at.
+func slotOf(hash uint64, at uint32) uint32 { return uint32(hash>>32)&^maxNode | at }
 
 func (s *sketch) reindex() {
 	clear(s.index)
@@ -158,6 +183,7 @@ func (s *sketch) compress() {
 	if s.cells == nil {
 		s.cells = make([]Count, s.cellCount)
 	}
+	clear(s.short[:])
 	for s.allow(); ; s.factor, s.stale = s.factor*2, 0 {
 		s.allow()
 		for at := range s.nodes {
