@@ -27,6 +27,7 @@ type relay struct {
 	err   error
 	yield func(struct{}) bool // waits for the next of lent
 	over  bool                // the scan has ended
+	panic any                 // of the scan, or in it that of src
 	left  []byte              // was read, and the scan did not ask for it
 }
 
