@@ -91,7 +91,8 @@
 //
 // A [Splitter] writes the records of files, as the bytes that they are, to new
 // files by cluster slot: as many as wanted, from as many as there are. One output
-// makes one file of many.
+// makes one file of many. Every record stays in its database, of which an engine in
+// cluster mode may have only one: [Summary] tells of which there are.
 //
 // # Lowering
 //
@@ -164,8 +165,11 @@
 //   - Options.Deep: up to 32 MiB to find members that come twice, and one packed
 //     blob of at most 1 GiB. Of collections of more than a million and a half elements
 //     the later ones are compared with these only.
-//   - A Splitter: some 2 MiB for each source. A Writer and Lower: some 64 KiB, and
-//     the element or blob at hand.
+//   - A Splitter: for each source some 2 MiB, or 4 KiB for each output if that is
+//     more, and the key at hand, the blob that is rewritten, or twice the function
+//     library or data of a module beside the keys, of at most 16 MiB; some 2 MiB to know
+//     the 4096 libraries and the like that may go to all outputs, and some 3 MiB to know the
+//     65536 databases. A Writer and Lower: some 64 KiB, and the element or blob at hand.
 //
 // # Packages below
 //

@@ -12,6 +12,12 @@ const (
 	undecided = -2 // they are held until a slot is known
 )
 
+// noDatabase is none that a key can be in.
+const noDatabase = maxDatabaseIndex + 1
+
+// longestSelect is how many bytes it takes to select any database.
+const longestSelect = 6
+
 // Bounds on what is held of one source.
 const (
 	maxOpcodes = 1 << 20  // bytes of opcodes before a key
@@ -25,6 +31,7 @@ type feeder struct {
 	batches []batch // by output
 	dest    int     // index of an output, nowhere or undecided
 	held    []byte  // of what is undecided
+	db      uint64  // of the last record, or noDatabase
 
 	open      int  // bytes at the end of the batch that are of a record without end
 	streaming bool // a record is larger than the batch: the output is ours until its end
@@ -33,6 +40,7 @@ type feeder struct {
 // batch is what was collected for one output.
 type batch struct {
 	p              []byte
+	from, db       uint64 // databases of its first and of its last record
 	keys, expiring int64
 }
 
@@ -40,7 +48,7 @@ func newFeeder(s *Splitter) (*feeder, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
-	return &feeder{to: s, batches: make([]batch, len(s.outs))}, nil
+	return &feeder{to: s, batches: make([]batch, len(s.outs)), db: noDatabase}, nil
 }
 
 // more takes bytes that are not the last of what they belong to.
@@ -70,9 +78,18 @@ func (f *feeder) more(p []byte) error {
 	return f.to.outs[f.dest].write(p)
 }
 
-// decide sends what is held, and the rest of the record, to an output.
-func (f *feeder) decide(dest int) error {
+// decide sends what is held, and the rest of the record, to an output, behind
+// what selects the record's database where that is not the one of its last.
+func (f *feeder) decide(dest int, db uint64) error {
 	f.dest = dest
+	b := &f.batches[dest]
+	switch {
+	case len(b.p) == 0:
+		b.from = db
+	case b.db != db:
+		b.p = appendLength(append(b.p, opSelectDB), db)
+	}
+	b.db = db
 	p := f.held
 	f.held = f.held[:0]
 	err := f.more(p)
@@ -91,7 +108,7 @@ func (f *feeder) end(p []byte, expiring bool) error {
 	}
 	if !f.streaming && len(b.p)+len(p) <= f.to.batch {
 		if b.p == nil {
-			b.p = make([]byte, 0, f.to.batch)
+			b.p = make([]byte, 0, f.to.batch+longestSelect)
 		}
 		b.p = append(b.p, p...)
 		f.open = 0
@@ -133,12 +150,20 @@ func (f *feeder) unlock() {
 	f.to.outs[f.dest].mu.Unlock()
 }
 
-// drain writes what was collected for an output, which must be locked.
+// drain writes what was collected for an output, which must be locked, and leaves
+// it in the database of the record at hand.
 func (f *feeder) drain(dest int) error {
 	b, out := &f.batches[dest], f.to.outs[dest]
 	out.Keys += b.keys
 	out.Expiring += b.expiring
 	b.keys, b.expiring = 0, 0
+	if len(b.p) == 0 && !f.streaming {
+		return nil
+	}
+	if err := out.selectDB(b.from); err != nil {
+		return err
+	}
+	out.db, b.from = b.db, b.db
 	if len(b.p) == 0 {
 		return nil
 	}
@@ -187,14 +212,17 @@ func (s *Scanner) handOver() error {
 
 // direct finds the output of the record whose key was just read.
 func (s *Scanner) direct(start int64) error {
-	if s.db != 0 {
-		return s.unsupportedAt(start, "a key in database %d: only database 0 is divided by slots", s.db)
+	if f := s.feed; s.db != f.db {
+		if !f.to.admitDB(s.db) {
+			return s.unsupportedAt(start, "with database %d there are keys in more than %d databases", s.db, maxDatabases)
+		}
+		f.db = s.db
 	}
 	dest := int(s.feed.to.owner[s.slot]) - 1
 	if dest < 0 {
 		return &SlotError{Offset: start, Record: s.records() + 1, Slot: s.slot}
 	}
-	return s.feed.decide(dest)
+	return s.feed.decide(dest, s.db)
 }
 
 // await holds what comes from the next byte on until it is decided about.
@@ -239,7 +267,16 @@ func (s *Scanner) readLibrary() error {
 		return nil
 	}
 	p := binary.BigEndian.AppendUint32([]byte{opFunction, length32}, uint32(len(text)))
-	return s.feed.to.everywhere("function library "+libraryName(text), append(p, text...), 1)
+	return s.place(start, "function library "+libraryName(text), append(p, text...), 1)
+}
+
+// place sends what was read from start on to every output.
+func (s *Scanner) place(start int64, name string, p []byte, libraries int) error {
+	err := s.feed.to.everywhere(name, p, libraries)
+	if err == errPlaced {
+		err = s.unsupportedAt(start, "%v", err)
+	}
+	return err
 }
 
 // libraryName is the name in the first line of a library, as in "#!lua
@@ -256,6 +293,7 @@ func libraryName(text []byte) string {
 
 // placeModuleAux sends what a module keeps beside the keys to every output.
 func (s *Scanner) placeModuleAux() error {
+	start := s.offset() - 1
 	s.holdMax += maxLibrary
 	if err := s.skipModuleAux(); err != nil {
 		return err
@@ -265,5 +303,5 @@ func (s *Scanner) placeModuleAux() error {
 	}
 	p := s.feed.held
 	s.feed.held, s.feed.dest = nil, nowhere
-	return s.feed.to.everywhere("", p, 0)
+	return s.place(start, "", p, 0)
 }

@@ -56,14 +56,17 @@ type Written struct {
 //
 // One output makes one file out of many. Values are not decoded, unless an older
 // version needs them in another form, and memory does not grow with them: a source
-// takes some 2 MiB, and one key, or one packed blob that is rewritten.
+// takes some 2 MiB, or 4 KiB for each output if that is more, and one key, one packed
+// blob that is rewritten, or one function library or what one module keeps beside the
+// keys, of at most 16 MiB, twice. Of these two, 4096 different ones pass; a file with more
+// is refused with ErrUnsupported, as are keys in more than 65536 databases together.
 //
-// Every output is a file of its own: header, database 0, records, end, checksum.
-// Function libraries go to all of them, each once. What only described a source
-// is left out: fields about its writer, sizes, slot hints, migrations under way.
+// Every output is a file of its own: header, records, end, checksum. Each record stays
+// in its database. Function libraries go to all of them, each once. What only described
+// a source is left out: fields about its writer, sizes, slot hints, migrations under way.
 //
-// A key must not be in two sources: engines refuse files with such keys. Sources
-// with disjoint Options.Slots cannot have any.
+// A key must not be in two sources in the same database: engines refuse files with
+// such keys. Sources with disjoint Options.Slots cannot have any.
 type Splitter struct {
 	target  family
 	version int
@@ -74,17 +77,25 @@ type Splitter struct {
 
 	failure atomic.Pointer[error] // the first; there will be no files
 
-	mu     sync.Mutex
-	closed bool
-	active int                          // sources being scanned
-	placed map[string][sha256.Size]byte // what went to every output, by name
+	mu        sync.Mutex
+	closed    bool
+	active    int                          // sources being scanned
+	placed    map[string][sha256.Size]byte // what went to every output, by name
+	databases map[uint64]struct{}          // with keys
 }
+
+// maxPlaced bounds what goes to every output: function libraries, and what
+// modules keep beside the keys.
+const maxPlaced = 4096
+
+var errPlaced = fmt.Errorf("with it there are more than %d different function libraries and data of modules beside the keys", maxPlaced)
 
 // output is a file being written. Who holds mu may write whole records.
 type output struct {
 	mu sync.Mutex
 	summing
 	index int
+	db    uint64 // that is selected at its end
 	Written
 }
 
@@ -99,7 +110,7 @@ const (
 
 // NewSplitter begins a file on each output. No slot may have two of them.
 func NewSplitter(o SplitOptions, outputs ...Output) (*Splitter, error) {
-	s := &Splitter{version: o.Version, modules: o.Modules, placed: make(map[string][sha256.Size]byte)}
+	s := &Splitter{version: o.Version, modules: o.Modules, placed: make(map[string][sha256.Size]byte), databases: make(map[uint64]struct{})}
 	header := fmt.Sprintf("%s%04d", FamilyRedis, o.Version)
 	switch {
 	case o.Version == onlyValkey:
@@ -214,6 +225,9 @@ func (s *Splitter) everywhere(name string, p []byte, libraries int) error {
 		}
 		return nil
 	}
+	if len(s.placed) == maxPlaced {
+		return errPlaced
+	}
 	s.placed[name] = sum
 	for _, out := range s.outs {
 		out.mu.Lock()
@@ -228,6 +242,23 @@ func (s *Splitter) everywhere(name string, p []byte, libraries int) error {
 		}
 	}
 	return nil
+}
+
+// admitDB tells whether a database is not one more than a file may have.
+func (s *Splitter) admitDB(db uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.databases[db] = struct{}{}
+	return len(s.databases) <= maxDatabases
+}
+
+// selectDB makes a database the one of what is written next.
+func (o *output) selectDB(db uint64) error {
+	if o.db == db {
+		return nil
+	}
+	o.db = db
+	return o.write(appendLength([]byte{opSelectDB}, db))
 }
 
 func (o *output) write(p []byte) error {

@@ -217,6 +217,12 @@ func TestCheckConvertSplit(t *testing.T) {
 	want(t, 0, []string{"one-1.rdb"}, "rdb", "split", path, "--slots", slot, "--drop-rest", "--to", filepath.Join(dir, "one"))
 	want(t, 0, []string{"1"}, "rdb", "keys", filepath.Join(dir, "one-1.rdb"), "--count")
 
+	several := put(t, "several.rdb", []byte("REDIS0011\x00\x01a\x01x\xfe\x03\x00\x01a\x01y\x00\x01b\x01z\xff"+strings.Repeat("\x00", 8)))
+	want(t, 0, nil, "rdb", "split", several, "--into", "2", "--to", prefix, "--force")
+	want(t, 0, nil, "rdb", "split", prefix+"-1.rdb", prefix+"-2.rdb", "--into", "1", "--to", prefix+"-again")
+	want(t, 0, nil, "rdb", "diff", several, prefix+"-again-1.rdb")
+	want(t, 1, nil, "rdb", "diff", path, prefix+"-again-1.rdb")
+
 	// A source that is broken leaves nothing behind.
 	broken := file(t, 11, everything()...)
 	broken[len(broken)-1] ^= 1

@@ -26,7 +26,7 @@ type splitFile struct {
 const splitLong = `Divide the keys of RDB files among new files by their cluster slots: as many as wanted, from as many as there are, so that
 --into 1 makes one file out of several. The files are named PREFIX-1.rdb and so on. None gets its name before all are complete.
 
-No key may be in two of the sources. Only database 0 is divided.`
+Every key stays in its database. No key may be in two of the sources in the same database.`
 
 func (s *session) rdbSplit() *cobra.Command {
 	cmd := &cobra.Command{Use: "split FILE...", Short: "Divide RDB files by cluster slots, or merge them", Long: splitLong, Args: cobra.MinimumNArgs(1)}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -51,7 +52,7 @@ func (w *Worker) snapshotSources(ctx context.Context, id string, to *receiver) (
 				sum.Types[t] = n
 			}
 		}
-		if err := to.suits(sum, to.cluster); err != nil {
+		if err := to.suits(sum); err != nil {
 			return nil, job.Cancel(err)
 		}
 		s := dump{name: "shard " + sh.Name, keys: sh.Keys, size: sh.Bytes, alien: !to.reads(sum),
@@ -78,7 +79,7 @@ func (w *Worker) openObject(ctx context.Context, account string, o resource.S3Ob
 func (w *Worker) objectSources(ctx context.Context, r *job.Running, objects []resource.S3Object, to *receiver) ([]dump, error) {
 	var from []dump
 	for _, o := range objects {
-		s, err := w.inspect(ctx, r, o, to, len(objects) > 1 || to.cluster)
+		s, err := w.inspect(ctx, r, o, to)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +93,7 @@ func (w *Worker) objectSources(ctx context.Context, r *job.Running, objects []re
 }
 
 // inspect verifies a file and finds out what is in it.
-func (w *Worker) inspect(ctx context.Context, r *job.Running, o resource.S3Object, to *receiver, alone bool) (dump, error) {
+func (w *Worker) inspect(ctx context.Context, r *job.Running, o resource.S3Object, to *receiver) (dump, error) {
 	s := dump{name: o.Bucket + "/" + o.Key, slots: new(rdb.SlotSet)}
 	body, info, err := w.openObject(ctx, to.cache.Account, o)
 	if err != nil {
@@ -119,7 +120,7 @@ func (w *Worker) inspect(ctx context.Context, r *job.Running, o resource.S3Objec
 	if err != nil {
 		return s, hopeless(fmt.Errorf("%s: %w", s.name, err))
 	}
-	if err := to.suits(sum, alone); err != nil {
+	if err := to.suits(sum); err != nil {
 		return s, job.Cancel(fmt.Errorf("%s: %w", s.name, err))
 	}
 	s.keys, s.alien = sum.Keys, to.cluster || !to.reads(sum)
@@ -141,7 +142,8 @@ func scan(ctx context.Context, body io.ReadCloser, o rdb.Options, p *progress) (
 // hashBudget is how many hashes of keys are held at once, 64 MiB.
 const hashBudget = 8 << 20
 
-// refuseDoubles makes sure that no key is in two files: an engine would end with a panic. Only files that share slots can have such keys.
+// refuseDoubles makes sure that no key is in two files in the same database: an engine would end with a panic. Only files that share slots
+// can have such keys.
 // Then the hashes of their keys in these slots are compared, as many at a time as memory is spared for; each time the files are read again.
 func (w *Worker) refuseDoubles(ctx context.Context, r *job.Running, from []dump) error {
 	shared, sharing := overlap(from)
@@ -159,8 +161,10 @@ func (w *Worker) refuseDoubles(ctx context.Context, r *job.Running, from []dump)
 		for _, s := range sharing {
 			body, err := s.open(ctx)
 			if err == nil {
+				var named []byte
 				_, err = scan(ctx, body, rdb.Options{Keys: true, OnRecord: func(rec *rdb.Record) error {
-					if h := maphash.Bytes(seed, rec.Key); h%rounds == round && shared.Has(rec.Slot) {
+					named = append(binary.AppendUvarint(named[:0], rec.DB), rec.Key...)
+					if h := maphash.Bytes(seed, named); h%rounds == round && shared.Has(rec.Slot) {
 						hashes = append(hashes, h)
 					}
 					return nil

@@ -59,20 +59,16 @@ func slotSet(ranges []resource.SlotRange) *rdb.SlotSet {
 	return set
 }
 
-// suits refuses a file with what the cache does not have, and one that its engine cannot read. Alone is database 0, in cluster mode
-// and where records are divided.
-func (to *receiver) suits(sum *rdb.Summary, alone bool) error {
+// suits refuses a file with what the cache does not have, and one that its engine cannot read. In cluster mode there is only database 0.
+func (to *receiver) suits(sum *rdb.Summary) error {
 	for db, keys := range sum.Databases {
 		if keys == 0 {
 			continue
 		}
-		if alone && db != 0 {
+		if to.cluster && db != 0 {
 			what := "a cache in cluster mode"
-			switch {
-			case to.cache.Kind == resource.Serverless:
+			if to.cache.Kind == resource.Serverless {
 				what = "a serverless cache"
-			case !to.cluster:
-				what = "a cache restored from several files"
 			}
 			return fmt.Errorf("it holds %d keys in database %d, and %s has only database 0", keys, db, what)
 		}

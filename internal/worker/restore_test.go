@@ -278,7 +278,8 @@ func TestRestoreSeveralFiles(t *testing.T) {
 	newHash := []byte("REDIS0012\x18\x01k" + strings.Repeat("\x00", 8) + "\x01\x00\x01f\x01v\xff" + strings.Repeat("\x00", 8))
 	// A packed hash that says it has two elements, and has none; engines load it, to stumble later.
 	broken := []byte("REDIS0011\x10\x01k\x07\x07\x00\x00\x00\x02\x00\xff\xff" + strings.Repeat("\x00", 8))
-	h.bucketed(map[string][]byte{"a": a, "b": b, "a2": a, "damaged": damaged, "broken": broken, "db": saved(t, engine.Valkey, "SET x y", "SWAPDB 0 3"),
+	h.bucketed(map[string][]byte{"a": a, "b": b, "a2": a, "damaged": damaged, "broken": broken, "db": saved(t, engine.Valkey, "SET x y", "SWAPDB 0 3"), "x": saved(t, engine.Valkey, "SET x z"),
+		"db17": []byte("REDIS0011\xfe\x11\x00\x01k\x01v\xff" + strings.Repeat("\x00", 8)),
 		"sets": saved(t, engine.Valkey, "SADD s x y z"), "new": newHash, "old": saved(t, engine.Redis, "SET old 1")})
 	one := shape{kind: resource.ReplicationGroup, engine: engine.Valkey, single: true}
 	redis := equal(2)
@@ -291,7 +292,7 @@ func TestRestoreSeveralFiles(t *testing.T) {
 	}{
 		"into-three": {equal(3), []string{"a", "b", "old"}, 6}, "into-two": {equal(2), []string{"a"}, 3}, "into-one": {one, []string{"a", "b"}, 5},
 		"serverless": {shape{kind: resource.Serverless, engine: engine.Valkey}, []string{"a", "b"}, 5}, "lowered": {redis, []string{"a", "b", "sets"}, 6},
-		"another-database": {one, []string{"db"}, 1},
+		"another-database": {one, []string{"db"}, 1}, "several-databases": {one, []string{"a", "db", "x"}, 5},
 	} {
 		wait := h.asked(name, good.to, resource.CreateCacheTask{Objects: objects(good.from...)})
 		waits = append(waits, func() {
@@ -318,7 +319,7 @@ func TestRestoreSeveralFiles(t *testing.T) {
 		"damaged":   {equal(2), []string{"a", "damaged"}, "dumps/damaged: rdb: corrupt"},
 		"broken":    {equal(2), []string{"a", "broken"}, "dumps/broken: rdb: corrupt at offset 17, in value of type 16 (hash, listpack): the header of the listpack says 2 elements"},
 		"databases": {equal(2), []string{"a", "db"}, "dumps/db: it holds 1 keys in database 3, and a cache in cluster mode has only database 0"},
-		"merged":    {one, []string{"a", "db"}, "dumps/db: it holds 1 keys in database 3, and a cache restored from several files has only database 0"},
+		"too-many":  {one, []string{"a", "db17"}, "dumps/db17: it holds 1 keys in database 17, and the cache has 16 databases"},
 		"missing":   {equal(2), []string{"a", "nothing"}, "dumps/nothing: the file could not be retrieved from S3"},
 		"too-new":   {redis, []string{"a", "new"}, "dumps/new: redis 7.0.15 cannot read it: unsupported RDB version 12: what it holds needs version 12"},
 	} {
