@@ -297,7 +297,7 @@ func stored(t *testing.T, dir, name string, kind snapstore.Stream, shards map[st
 		Type: resource.Manual, RequestedAt: now, CapturedAt: now, Engine: resource.Valkey, EngineVersion: "8.0.1", RDBVersion: 11, Stream: kind,
 		Consistency: snapstore.Instant, Source: resource.Cache{Name: "cache", Engine: resource.Valkey}, Key: snapstore.WrappedKey{ARN: arn}}
 	if kind == snapstore.Memcached {
-		m.Consistency, m.RDBVersion = snapstore.PerShard, 0
+		m.Consistency, m.RDBVersion = snapstore.NoInstant, 0
 	}
 	key := snapstore.NewDataKey()
 	capture, err := stores.Snapshots.NewCapture(ctx, m.CaptureID, key)

@@ -207,7 +207,10 @@ func TestManifestChecks(t *testing.T) {
 		"unknown member":  func(b string) string { return strings.Replace(b, `"kind"`, `"kinder":1,"kind"`, 1) },
 		"unknown in part": func(b string) string { return strings.Replace(b, `"codec"`, `"x":1,"codec"`, 1) },
 		"format 0":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 0`, 1) },
-		"format 4":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 4`, 1) },
+		"format 5":        func(b string) string { return strings.Replace(b, `"format": 1`, `"format": 5`, 1) },
+		"no instant, though no items": func(b string) string {
+			return strings.NewReplacer(`"format": 1`, `"format": 4`, `"consistency": "instant"`, `"consistency": "none"`).Replace(b)
+		},
 		"items of rdb": func(b string) string {
 			return strings.Replace(strings.Replace(b, `"format": 1`, `"format": 3`, 1), `"keys": 3`, itemsMember+`,"keys": 3`, 1)
 		},
@@ -241,7 +244,11 @@ func TestManifestChecks(t *testing.T) {
 	if got, err := ParseManifest(fmt.Appendf(nil, `{"mac":"%064d","manifest":%s}`, 0, items)); err != nil || got.Shards[0].Items.Vanished != 2 {
 		t.Errorf("format 3: %v", err)
 	}
-	for what, bad := range map[string]string{"instant": strings.Replace(items, `"consistency": "shard"`, `"consistency": "instant"`, 1),
+	none := strings.NewReplacer(`"format": 3`, `"format": 4`, `"consistency": "shard"`, `"consistency": "none"`).Replace(items)
+	if got, err := ParseManifest(fmt.Appendf(nil, `{"mac":"%064d","manifest":%s}`, 0, none)); err != nil || got.Consistency != NoInstant {
+		t.Errorf("format 4: %v", err)
+	}
+	for what, bad := range map[string]string{"none in format 3": strings.Replace(none, `"format": 4`, `"format": 3`, 1), "instant": strings.Replace(items, `"consistency": "shard"`, `"consistency": "instant"`, 1),
 		"no items": strings.Replace(strings.Replace(items, itemsMember+",", "", 1), `"format": 3`, `"format": 1`, 1), "format": strings.Replace(items, `"format": 3`, `"format": 2`, 1),
 		"vanished": strings.Replace(items, `"vanished":2`, `"vanished":-2`, 1), "changed": strings.Replace(items, `"changed":1`, `"changed":-1`, 1), "content": strings.Replace(items, `"content":"0`, `"content":"`, 1),
 		"expiry": strings.Replace(items, `"expiry":"0`, `"expiry":"G`, 1), "times": strings.Replace(items, `"to":"2026-11-21T10:00:01Z"`, `"to":"2026-11-21T09:00:00Z"`, 1)} {

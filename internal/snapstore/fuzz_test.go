@@ -180,7 +180,7 @@ func FuzzManifest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
-	m.Stream, m.Consistency = Memcached, PerShard
+	m.Stream, m.Consistency = Memcached, NoInstant
 	m.Shards[0].Items = &Items{Content: fmt.Sprintf("%032d", 1), Expiry: fmt.Sprintf("%016d", 2), Vanished: 1}
 	items, err := m.encode(key)
 	if err != nil {

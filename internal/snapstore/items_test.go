@@ -55,7 +55,7 @@ func putItems(t *testing.T, s *Store, id string, file []byte, sum *itemfile.Summ
 		t.Fatal(err)
 	}
 	m := testManifest(id)
-	m.Stream, m.Consistency = Memcached, PerShard
+	m.Stream, m.Consistency = Memcached, NoInstant
 	sh := Shard{Name: "0001", Keys: sum.Items, Expiring: sum.Expiring, Bytes: got.PlainBytes, Items: &Items{From: time.Unix(1, 0), To: time.Unix(2, 0)}, Parts: got.Parts}
 	sh.Items.Content, sh.Items.Expiry = ItemSums(sum.Sum)
 	change(&sh)
@@ -63,8 +63,8 @@ func putItems(t *testing.T, s *Store, id string, file []byte, sum *itemfile.Summ
 	if err := s.WriteManifest(t.Context(), m, key); err != nil {
 		t.Fatal(err)
 	}
-	if m.Format != 3 {
-		t.Errorf("a manifest with items is of format %d", m.Format)
+	if m.Format != 4 {
+		t.Errorf("a manifest of no instant is of format %d", m.Format)
 	}
 }
 

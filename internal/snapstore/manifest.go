@@ -17,17 +17,19 @@ const (
 	Memcached Stream = "memcached" // a file of package itemfile
 )
 
-// Consistency says what instant the shards show.
+// Consistency says what instants the shards show.
 type Consistency string
 
 const (
 	Instant  Consistency = "instant" // one instant for all shards
-	PerShard Consistency = "shard"   // each shard its own
+	PerShard Consistency = "shard"   // each shard its own; before format 4, of memcached, none
+
+	NoInstant Consistency = "none" // of memcached: see Items; format 4
 )
 
 // Manifest is what a snapshot is: everything that a stranger needs to restore it without the database.
 type Manifest struct {
-	Format     int                   `json:"format"` // 1 or, with members that it did not have, 2 or 3
+	Format     int                   `json:"format"` // 1 or, with members or a consistency that it did not have, 2 to 4
 	SnapshotID string                `json:"snapshot_id"`
 	CaptureID  string                `json:"capture_id"`
 	CopiedFrom string                `json:"copied_from,omitempty"` // ID of the snapshot that this is a copy of
@@ -154,8 +156,11 @@ func (m *Manifest) Shard(name string) *Shard {
 	return nil
 }
 
-// format is the oldest version that has all members of the manifest.
+// format is the oldest version that has all members of the manifest, and its consistency.
 func (m *Manifest) format() int {
+	if m.Consistency == NoInstant {
+		return 4
+	}
 	if m.Report != nil || slices.ContainsFunc(m.Shards, func(s Shard) bool { return s.Items != nil }) {
 		return 3
 	}
@@ -173,7 +178,11 @@ func (m *Manifest) check() error {
 	if err := errors.Join(checkID("snapshot", m.SnapshotID), checkID("capture", m.CaptureID)); err != nil {
 		return err
 	}
-	if m.Consistency != PerShard && (m.Consistency != Instant || m.Stream == Memcached) {
+	other := Instant // than each shard its own
+	if m.Stream == Memcached {
+		other = NoInstant
+	}
+	if m.Consistency != PerShard && m.Consistency != other {
 		return fmt.Errorf("consistency %q of the stream %q", m.Consistency, m.Stream)
 	}
 	if m.Stream == "" || m.Kind == "" || m.Engine == "" || m.Account == "" || m.Region == "" || m.Name == "" {

@@ -7,7 +7,7 @@ import (
 
 // FormatVersion is the newest version of manifests that this package knows. A manifest is written in the oldest one that can say what it has
 // to say, and a reader refuses what it does not know.
-const FormatVersion = 3
+const FormatVersion = 4
 
 // partVersion is that of parts, which are as format 1 made them.
 const partVersion = 1

@@ -82,7 +82,7 @@ func TestExpiredItems(t *testing.T) {
 	h.whole("empty", 0)
 	m, err := h.Store.ReadManifest(t.Context(), "empty")
 	h.must(err)
-	if m.Format != 3 || m.Stream != snapstore.Memcached || m.Consistency != snapstore.PerShard || m.Shards[0].Items == nil || len(m.Shards[0].Slots) != 0 {
+	if m.Format != 4 || m.Stream != snapstore.Memcached || m.Consistency != snapstore.NoInstant || m.Shards[0].Items == nil || len(m.Shards[0].Slots) != 0 {
 		t.Errorf("the manifest says %+v", m)
 	}
 	key, err := h.Store.Unlock(t.Context(), m)

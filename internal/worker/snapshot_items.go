@@ -19,7 +19,7 @@ func (w *Worker) captureItems(ctx context.Context, r *job.Running, s *resource.S
 	if err != nil {
 		return err
 	}
-	m.Stream, m.Consistency = snapstore.Memcached, snapstore.PerShard
+	m.Stream, m.Consistency = snapstore.Memcached, snapstore.NoInstant
 	m.CapturedAt, m.EngineVersion = got.Ended.UTC().Truncate(time.Millisecond), got.Engine
 	items := &snapstore.Items{From: got.Began.UTC().Truncate(time.Millisecond), To: m.CapturedAt, Vanished: got.Vanished, Changed: got.Changed}
 	items.Content, items.Expiry = snapstore.ItemSums(got.Sum)
