@@ -28,9 +28,11 @@ What happens to a key that the engine has already, --on-conflict says:
   skip     the engine's stays
   replace  the engine's goes
 
-With --state FILE the command can be stopped, or killed, and given again: it goes on where it was. Right after a batch of keys was
-written they are looked up again; the report says how many were found. The password comes from --password-file, or from the
-variable REDISCLI_AUTH.`
+With --state FILE the command can be stopped, or killed, and given again: it goes on where it was. Keys that the killed command may
+have sent without noting it are compared, by DUMP: one that the engine has just as it would be restored counts as restored.
+
+Right after a batch of keys was written they are looked up again; the report says how many were found. The password comes from
+--password-file, or from the variable REDISCLI_AUTH.`
 
 type restoreFlags struct {
 	to, user, passwordFile, ca string
@@ -158,31 +160,30 @@ func (s *session) restoreKeys(ctx context.Context, r *records, filter *keyFilter
 	}
 	defer e.Close()
 	r = &records{name: r.name, streams: filter.streams(r.streams), manifest: r.manifest}
-	var state *keyrestore.State
 	if o.state != "" {
-		if state, err = keyrestore.OpenState(o.state, restoreIdentity(r, filter, target, o)); err != nil {
+		if k.State, err = keyrestore.OpenState(o.state, restoreIdentity(r, filter, target, o)); err != nil {
 			return err
 		}
-		if state.Complete {
+		if k.State.Complete {
 			fmt.Fprintf(s.err, "keyframe: %s says that this restore is complete\n", o.state)
 			return nil
 		}
 	}
 	start := time.Now()
-	if k.Conflict == keyrestore.Fail && !k.DryRun && (state == nil || !state.Checked) {
+	if k.Conflict == keyrestore.Fail && !k.DryRun && (k.State == nil || !k.State.Checked) {
 		look := k
-		look.DryRun, look.Keys, look.Bytes = true, 0, 0
-		if _, err := s.passKeys(ctx, r, filter, e, look, nil, "look up"); err != nil {
+		look.DryRun, look.Keys, look.Bytes, look.State = true, 0, 0, nil
+		if _, err := s.passKeys(ctx, r, filter, e, look, "look up"); err != nil {
 			return nothingWritten(err)
 		}
-		if state != nil {
-			state.Checked = true
-			if err := state.Save(); err != nil {
+		if k.State != nil {
+			k.State.Checked = true
+			if err := k.State.Save(); err != nil {
 				return err
 			}
 		}
 	}
-	run, err := s.passKeys(ctx, r, filter, e, k, state, "restore")
+	run, err := s.passKeys(ctx, r, filter, e, k, "restore")
 	if err != nil {
 		if k.DryRun {
 			return nothingWritten(err)
@@ -216,11 +217,17 @@ func stopped(err error, run *keyrestore.Run, state string) error {
 	if run == nil {
 		return err
 	}
+	var c *keyrestore.ConflictError
 	advice := "give --state FILE to be able to go on after such an end"
-	if state != "" {
+	switch conflict := errors.As(err, &c); {
+	case conflict && state != "":
+		advice = "--on-conflict skip or replace goes on, with another --state"
+	case conflict:
+		advice = "--on-conflict skip or replace goes on"
+	case state != "":
 		advice = "the same command goes on from there"
 	}
-	return fmt.Errorf("%w; %d keys were written before: %s", err, run.Report.Restored, advice)
+	return fmt.Errorf("%w; %d keys were written: %s", err, run.Report.Restored, advice)
 }
 
 // restoreIdentity tells one restore from another: what, which of it, where to, how.
@@ -237,33 +244,24 @@ func restoreIdentity(r *records, filter *keyFilter, target keyrestore.Target, o 
 }
 
 // passKeys goes through all records once. Without an error all that is meant was answered.
-func (s *session) passKeys(ctx context.Context, r *records, filter *keyFilter, e *keyrestore.Engine, k keyrestore.Options, state *keyrestore.State, what string) (*keyrestore.Run, error) {
+func (s *session) passKeys(ctx context.Context, r *records, filter *keyFilter, e *keyrestore.Engine, k keyrestore.Options, what string) (*keyrestore.Run, error) {
 	run := keyrestore.NewRun(e, k)
-	if state != nil {
-		run.Report, run.Redone = state.Report, state.MayHave
-		defer state.Save() //nolint:errcheck // what counts was saved before it happened
+	if k.State != nil {
+		defer k.State.Stop() //nolint:errcheck // what counts was saved before it happened
 	}
 	m := s.meter(what+" keys of "+r.name, r)
 	defer m.bar.end()
 	position, start := int64(-1), time.Now()
 	each := func(rec *rdb.Record, v *rdb.Value) error {
 		position++
-		if state != nil && position < state.Done || !filter.key(rec) {
+		if !filter.key(rec) {
 			return nil
-		}
-		if state != nil {
-			if err := state.Sending(position); err != nil {
-				return err
-			}
 		}
 		if err := run.Add(ctx, rec, v, position); err != nil {
 			return err
 		}
 		if !run.Pending() {
 			m.bar.note(fmt.Sprintf("(%d keys, %.0f/s)", run.Report.Restored, float64(run.Report.Restored)/time.Since(start).Seconds()))
-			if state != nil {
-				return state.Settled(position+1, run.Report)
-			}
 		}
 		return nil
 	}
@@ -272,14 +270,10 @@ func (s *session) passKeys(ctx context.Context, r *records, filter *keyFilter, e
 			return run, err
 		}
 	}
-	if err := run.Flush(ctx); err != nil {
+	if err := run.Flush(ctx); err != nil || k.State == nil {
 		return run, err
 	}
-	if state != nil {
-		state.Complete, state.Done, state.Report = true, position+1, run.Report
-		return run, state.Save()
-	}
-	return run, nil
+	return run, k.State.Finish(position+1, run.Report)
 }
 
 func showRestored(t *table, r *restoredKeys) {

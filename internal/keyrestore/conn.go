@@ -71,7 +71,7 @@ func dial(ctx context.Context, t Target) (*conn, error) {
 
 // do sends one command and waits for its answer, in which an error is returned as such.
 func (c *conn) do(ctx context.Context, args ...string) (resp.Value, error) {
-	answers, err := c.exchange(ctx, 1, func(int) error { return c.send(args...) })
+	answers, err := c.exchange(ctx, 1, func(int) error { return c.send(args...) }, func(int) (resp.Value, error) { return c.r.Read() })
 	if err != nil {
 		return resp.Value{}, err
 	}
@@ -81,8 +81,8 @@ func (c *conn) do(ctx context.Context, args ...string) (resp.Value, error) {
 	return answers[0], nil
 }
 
-// exchange sends n commands and returns their answers. It reads while it writes, so that neither side waits for the other to read.
-func (c *conn) exchange(ctx context.Context, n int, send func(i int) error) ([]resp.Value, error) {
+// exchange sends n commands and reads their answers. It reads while it writes, so that neither side waits for the other to read.
+func (c *conn) exchange(ctx context.Context, n int, send func(i int) error, read func(i int) (resp.Value, error)) ([]resp.Value, error) {
 	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
@@ -110,9 +110,9 @@ func (c *conn) exchange(ctx context.Context, n int, send func(i int) error) ([]r
 	}()
 	var err error
 	answers := make([]resp.Value, 0, n)
-	for range n {
+	for i := range n {
 		var v resp.Value
-		if v, err = c.r.Read(); err != nil {
+		if v, err = read(i); err != nil {
 			c.nc.Close() // ends the writer
 			break
 		}

@@ -1,7 +1,7 @@
 // Package keyrestore puts chosen keys of RDB files into an engine that runs, or into a cluster, by the command RESTORE.
 //
 // Keys are sent in batches, in the order of the file, each with its absolute expiry. A batch is over when every key of it has an
-// answer; how far that is can be saved, and a later run goes on from there.
+// answer; how far that is can be noted in a State, and a later run goes on from there.
 package keyrestore
 
 import (
@@ -37,6 +37,7 @@ type Options struct {
 	Least    int64   // least size of a value
 	Dir      string  // for temporary files; the system's if empty
 	Deep     bool    // look inside every value before it is sent: of files that come from anywhere
+	State    *State  // where it is noted how far the run is; nil: nowhere
 
 	// Now is the clock that says which keys have expired; time.Now if nil.
 	Now func() time.Time
@@ -84,10 +85,6 @@ type Run struct {
 	// Conflicts are those of Skipped, or in a dry run of any policy, that came first.
 	Conflicts [][]byte
 
-	// Redone tells of a key, before it is answered, whether an earlier run may have restored it: then that the engine has it is
-	// no conflict. It may be nil.
-	Redone func(position int64) bool
-
 	e     *Engine
 	o     Options
 	pace  pace
@@ -114,16 +111,31 @@ const (
 	batchBytes = 4 << 20
 )
 
-// NewRun begins to restore into an engine.
+// NewRun begins to restore into an engine, or goes on where the state says.
 func NewRun(e *Engine, o Options) *Run {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Run{e: e, o: o, pace: pace{keys: o.Keys, bytes: o.Bytes}}
+	r := &Run{e: e, o: o, pace: pace{keys: o.Keys, bytes: o.Bytes}}
+	if o.State != nil {
+		r.Report = o.State.Report
+	}
+	return r
 }
 
-// Add takes a key with its value, which it reads. position counts records; see Redone. The key may be sent by this or a later call.
+// Add takes a key with its value, which it reads. position is how many records the files have before it; what the state has as done
+// is passed by. The key may be sent by this or a later call.
 func (r *Run) Add(ctx context.Context, rec *rdb.Record, v *rdb.Value, position int64) error {
+	if r.o.State != nil && position < r.o.State.Done {
+		return nil
+	}
+	if err := r.add(ctx, rec, v, position); err != nil || r.o.State == nil || r.Pending() {
+		return err
+	}
+	return r.o.State.settled(position+1, r.Report)
+}
+
+func (r *Run) add(ctx context.Context, rec *rdb.Record, v *rdb.Value, position int64) error {
 	if rec.ExpireAt != 0 && rec.ExpireAt <= r.o.Now().UnixMilli() {
 		r.Report.Expired++
 		return nil
@@ -190,44 +202,60 @@ func (r *Run) Flush(ctx context.Context) error {
 	if r.o.DryRun {
 		return r.look(ctx, all)
 	}
-	return r.restore(ctx, all)
+	if r.o.State != nil {
+		if err := r.o.State.sending(all[len(all)-1].position + 1); err != nil {
+			return err
+		}
+	}
+	restored, err := r.restore(ctx, all)
+	for _, it := range restored {
+		r.Report.Restored++
+		r.Report.Bytes += it.payload.size
+	}
+	if err != nil {
+		return err
+	}
+	return r.readBack(ctx, restored)
 }
 
 // waits are the times to wait before a node that cannot serve just now is asked again.
 var waits = []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 10 * time.Second}
 
-func (r *Run) restore(ctx context.Context, all []*item) error {
-	var restored []*item
+// restore sends a batch, and tells which keys of it the engine has taken, also when it ends early.
+func (r *Run) restore(ctx context.Context, all []*item) (restored []*item, err error) {
 	for left := all; len(left) > 0; {
 		var again []*item
-		answered, err := r.each(ctx, left, r.sendRestore)
+		answered, err := r.each(ctx, left, call{send: r.sendRestore})
 		if err != nil {
-			return err
+			return restored, err
 		}
+		var ends error
 		for i, v := range answered {
 			it := left[i]
 			verdict, err := r.judge(it, v)
+			if verdict == busy && ends == nil {
+				verdict, err = r.busy(ctx, it)
+			}
 			switch {
-			case err != nil:
-				return err
+			case ends == nil && err != nil:
+				ends = err
 			case verdict == done:
 				restored = append(restored, it)
 			case verdict == retry:
 				again = append(again, it)
 			}
 		}
+		if ends != nil {
+			return restored, ends
+		}
 		if len(again) > 0 {
 			if err := r.reconsider(ctx, again); err != nil {
-				return err
+				return restored, err
 			}
 		}
 		left = again
 	}
-	for _, it := range restored {
-		r.Report.Restored++
-		r.Report.Bytes += it.payload.size
-	}
-	return r.readBack(ctx, restored)
+	return restored, nil
 }
 
 // reconsider waits before keys are sent again, and asks the cluster anew who has which slots.
@@ -270,6 +298,7 @@ const (
 	done verdict = iota
 	settled
 	retry
+	busy // the engine has the key
 )
 
 // judge says what an answer means for its key. An error ends the run.
@@ -291,15 +320,7 @@ func (r *Run) judge(it *item, v resp.Value) (verdict, error) {
 			return retry, nil
 		}
 	case "BUSYKEY":
-		switch {
-		case r.Redone != nil && r.Redone(it.position):
-			return done, nil
-		case r.o.Conflict == Skip:
-			r.Report.Skipped++
-			r.conflict(it)
-			return settled, nil
-		}
-		return settled, &ConflictError{it.db, it.key}
+		return busy, nil
 	case "NOPERM":
 		if strings.Contains(text, "key") {
 			r.fail(it, text)
@@ -320,8 +341,14 @@ func (r *Run) conflict(it *item) {
 	}
 }
 
+// call is a command for a key.
+type call struct {
+	send func(*conn, *item) error
+	read func(*conn) (resp.Value, error) // the answer; nil: into memory
+}
+
 // each sends a command for every key to its node, and returns the answers in the order of the keys.
-func (r *Run) each(ctx context.Context, all []*item, send func(*conn, *item) error) ([]resp.Value, error) {
+func (r *Run) each(ctx context.Context, all []*item, do call) ([]resp.Value, error) {
 	answers := make([]resp.Value, len(all))
 	at := map[string][]int{}
 	for i, it := range all {
@@ -332,7 +359,7 @@ func (r *Run) each(ctx context.Context, all []*item, send func(*conn, *item) err
 		if err != nil {
 			return nil, err
 		}
-		if err := r.exchange(ctx, c, all, mine, answers, send); err != nil {
+		if err := r.exchange(ctx, c, all, mine, answers, do); err != nil {
 			return nil, err
 		}
 	}
@@ -340,7 +367,7 @@ func (r *Run) each(ctx context.Context, all []*item, send func(*conn, *item) err
 }
 
 // exchange speaks with one node: SELECT and ASKING come before the keys that need them.
-func (r *Run) exchange(ctx context.Context, c *conn, all []*item, mine []int, answers []resp.Value, send func(*conn, *item) error) error {
+func (r *Run) exchange(ctx context.Context, c *conn, all []*item, mine []int, answers []resp.Value, do call) error {
 	type step struct {
 		key  int // -1: none
 		args []string
@@ -360,7 +387,12 @@ func (r *Run) exchange(ctx context.Context, c *conn, all []*item, mine []int, an
 		if s := steps[k]; s.key < 0 {
 			return c.send(s.args...)
 		}
-		return send(c, all[steps[k].key])
+		return do.send(c, all[steps[k].key])
+	}, func(k int) (resp.Value, error) {
+		if do.read == nil || steps[k].key < 0 {
+			return c.r.Read()
+		}
+		return do.read(c)
 	})
 	if err != nil {
 		return err
@@ -397,30 +429,23 @@ func (r *Run) sendRestore(c *conn, it *item) error {
 	return nil
 }
 
-func sendExists(c *conn, it *item) error { return c.send("EXISTS", string(it.key)) }
-
-// exist asks which keys the engine has. Of a key whose slot is under way, it asks again.
-func (r *Run) exist(ctx context.Context, all []*item) ([]bool, error) {
-	has := make([]bool, len(all))
-	place := map[*item]int{}
-	for i, it := range all {
-		place[it] = i
-	}
+// ask sends a command for every key and hands over the answers. Of a key whose slot is under way, it asks again.
+func (r *Run) ask(ctx context.Context, all []*item, do call, answered func(*item, resp.Value)) error {
 	for left := all; len(left) > 0; {
-		answers, err := r.each(ctx, left, sendExists)
+		answers, err := r.each(ctx, left, do)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var again []*item
 		for i, v := range answers {
 			it := left[i]
 			if v.Kind != resp.ErrorKind {
-				has[place[it]] = v.Int > 0
+				answered(it, v)
 				continue
 			}
 			verdict, err := r.judge(it, v)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if verdict == retry {
 				again = append(again, it)
@@ -428,22 +453,33 @@ func (r *Run) exist(ctx context.Context, all []*item) ([]bool, error) {
 		}
 		if len(again) > 0 {
 			if err := r.reconsider(ctx, again); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		left = again
 	}
-	return has, nil
+	return nil
+}
+
+// exist asks which keys the engine has.
+func (r *Run) exist(ctx context.Context, all []*item) (map[*item]bool, error) {
+	has := map[*item]bool{}
+	exists := call{send: func(c *conn, it *item) error { return c.send("EXISTS", string(it.key)) }}
+	err := r.ask(ctx, all, exists, func(it *item, v resp.Value) { has[it] = v.Int > 0 })
+	return has, err
 }
 
 func (r *Run) readBack(ctx context.Context, restored []*item) error {
 	has, err := r.exist(ctx, restored)
+	if err != nil {
+		return err
+	}
 	for _, there := range has {
 		if there {
 			r.Report.Present++
 		}
 	}
-	return err
+	return nil
 }
 
 // look is a dry run of a batch.
@@ -452,8 +488,8 @@ func (r *Run) look(ctx context.Context, all []*item) error {
 	if err != nil {
 		return err
 	}
-	for i, it := range all {
-		if has[i] {
+	for _, it := range all {
+		if has[it] {
 			r.conflict(it)
 			switch r.o.Conflict {
 			case Fail:

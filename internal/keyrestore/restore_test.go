@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -228,47 +227,6 @@ func TestConflicts(t *testing.T) {
 	}))
 	if r.Report.Restored != 1 || n.Do(t, "EXISTS", "large").Int != 1 {
 		t.Errorf("least size: %+v", r.Report)
-	}
-}
-
-// A run that died after it sent keys, and before it noted the answers, is done again without taking its own keys for others'.
-func TestResume(t *testing.T) {
-	t.Parallel()
-	n := kftest.Engine(t, resource.Valkey)
-	file := fileOf(t, numbered(20))
-	e := connect(t, Target{Address: n.Addr()})
-	path := filepath.Join(t.TempDir(), "state")
-	s, err := OpenState(path, "this")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Sending(0); err != nil {
-		t.Fatal(err)
-	}
-	restoreAll(t, e, Options{DB: -1, Conflict: Fail}, file) // and then the power goes
-	if _, err := OpenState(path, "that"); err == nil || !strings.Contains(err.Error(), "another restore") {
-		t.Errorf("a file of another restore: %v", err)
-	}
-	s, err = OpenState(path, "this")
-	if err != nil || s.Done != 0 || !s.MayHave(19) || s.MayHave(ahead) {
-		t.Fatalf("%+v, %v", s, err)
-	}
-	r := NewRun(e, Options{DB: -1, Conflict: Fail})
-	r.Redone = s.MayHave
-	if err := feed(kftest.Context(t), r, file); err != nil || r.Report.Restored != 20 {
-		t.Errorf("%+v, %v", r.Report, err)
-	}
-	if err := s.Settled(20, r.Report); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Save(); err != nil {
-		t.Fatal(err)
-	}
-	if s, err = OpenState(path, "this"); err != nil || s.Done != 20 || s.Report.Restored != 20 {
-		t.Errorf("%+v, %v", s, err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }
 

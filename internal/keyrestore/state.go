@@ -20,12 +20,15 @@ type State struct {
 	Report   Report
 
 	path  string
+	until int64 // up to which record an earlier run may have sent
+	from  int64 // up to where this run's first batch went
+	sent  int64 // up to where its last one went
+	begun time.Time
 	saved time.Time
-	until int64 // up to which record the run before may have sent
 }
 
-// ahead is how many records may be sent until the state is saved again.
-const ahead = 100_000
+// mostAhead is how many records may be sent, at most, until the state is saved again.
+const mostAhead = 10_000
 
 // OpenState reads a state file, or begins a new one. what describes the restore: a file of another one is refused.
 func OpenState(path, what string) (*State, error) {
@@ -47,24 +50,42 @@ func OpenState(path, what string) (*State, error) {
 	return s, nil
 }
 
-// MayHave tells whether an earlier run may have sent a record that is not done without having noted the answer.
-func (s *State) MayHave(position int64) bool { return position < s.until }
+// inDoubt tells whether an earlier run may have sent a record without having noted what became of it.
+func (s *State) inDoubt(position int64) bool { return s != nil && position < s.until }
 
-// Sending notes that records up to position are about to be sent.
-func (s *State) Sending(position int64) error {
-	if position < s.Reserved {
+// sending notes, before it happens, that the records before end are sent. So that not every batch waits for the disk, those that
+// the next second will send are noted with them: it is they that are in doubt after a kill.
+func (s *State) sending(end int64) error {
+	if s.begun.IsZero() {
+		s.begun, s.from = time.Now(), end
+	}
+	s.sent = end
+	if end <= s.Reserved {
 		return nil
 	}
-	s.Reserved = position + ahead
+	ahead := float64(end-s.from) / max(time.Since(s.begun).Seconds(), 1e-3)
+	s.Reserved = end + int64(min(ahead, mostAhead))
 	return s.Save()
 }
 
-// Settled notes that all records before position are answered. It is saved once a second.
-func (s *State) Settled(position int64, r Report) error {
+// settled notes that all records before position are answered. It is saved once a second.
+func (s *State) settled(position int64, r Report) error {
 	s.Done, s.Report = position, r
 	if time.Since(s.saved) < time.Second {
 		return nil
 	}
+	return s.Save()
+}
+
+// Finish notes that the restore is complete, with so many records in all.
+func (s *State) Finish(records int64, r Report) error {
+	s.Complete, s.Done, s.Report = true, records, r
+	return s.Save()
+}
+
+// Stop notes at the end of a run, however far it came, that nothing else was sent.
+func (s *State) Stop() error {
+	s.Reserved = max(s.sent, s.until)
 	return s.Save()
 }
 

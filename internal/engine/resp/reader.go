@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 )
 
@@ -64,6 +65,37 @@ func (r *Reader) Read() (Value, error) {
 			return v, err
 		}
 	}
+}
+
+// Pass returns the next reply like Read, but writes the bytes of a string to w as they arrive, instead of holding them: the Value
+// then has their number in Int, and no text. No limit applies to them. Only replies of RESP2 are passed so. After an error of w the
+// reader cannot be used.
+func (r *Reader) Pass(w io.Writer) (Value, error) {
+	if head, err := r.b.Peek(1); err != nil {
+		return Value{}, err
+	} else if head[0] != '$' {
+		return r.Read()
+	}
+	v, err := r.passBulk(w)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return v, err
+}
+
+func (r *Reader) passBulk(w io.Writer) (Value, error) {
+	_, s, err := r.line()
+	if err != nil {
+		return Value{}, err
+	}
+	n, err := length(s, math.MaxInt)
+	if err != nil || n < 0 {
+		return Value{}, err
+	}
+	if _, err := io.CopyN(w, r.b, int64(n)); err != nil {
+		return Value{}, err
+	}
+	return Value{Kind: Bulk, Int: int64(n)}, r.ending(n)
 }
 
 func protocolf(format string, args ...any) error {
@@ -170,12 +202,8 @@ func (r *Reader) bulk(typ byte, s string) (Value, error) {
 	if err != nil {
 		return Value{}, err
 	}
-	var end [2]byte
-	if _, err := io.ReadFull(r.b, end[:]); err != nil {
+	if err := r.ending(n); err != nil {
 		return Value{}, err
-	}
-	if end != [2]byte{'\r', '\n'} {
-		return Value{}, protocolf("string of %d bytes does not end there", n)
 	}
 	switch typ {
 	case '!':
@@ -187,6 +215,18 @@ func (r *Reader) bulk(typ byte, s string) (Value, error) {
 		buf = buf[4:]
 	}
 	return Value{Kind: Bulk, Str: string(buf)}, nil
+}
+
+// ending reads what follows a string of n bytes.
+func (r *Reader) ending(n int) error {
+	var end [2]byte
+	if _, err := io.ReadFull(r.b, end[:]); err != nil {
+		return err
+	}
+	if end != [2]byte{'\r', '\n'} {
+		return protocolf("string of %d bytes does not end there", n)
+	}
+	return nil
 }
 
 // exactly reads n bytes and allocates only as they arrive: a length alone costs nothing.

@@ -62,6 +62,38 @@ func TestReplies(t *testing.T) {
 	}
 }
 
+// What is passed on is not held, and has no limit; all else is read as ever.
+func TestPass(t *testing.T) {
+	t.Parallel()
+	limits := Limits{Bulk: 2, Total: 2}
+	for in, want := range map[string]struct {
+		text string
+		v    Value
+	}{
+		"$5\r\na\r\nbc\r\n": {"a\r\nbc", Value{Kind: Bulk, Int: 5}}, "$0\r\n\r\n": {"", Value{Kind: Bulk}}, "$-1\r\n": {}, ":7\r\n": {"", Value{Kind: Int, Int: 7}},
+		"-MOVED 1 a:2\r\n": {"", Value{Kind: ErrorKind, Err: &Error{"MOVED", "MOVED 1 a:2"}}},
+	} {
+		var out bytes.Buffer
+		r := NewReader(strings.NewReader(in+":1\r\n"), limits)
+		if got, err := r.Pass(&out); err != nil || !reflect.DeepEqual(got, want.v) || out.String() != want.text {
+			t.Errorf("%q became %+v and %q, %v", in, got, out.String(), err)
+		}
+		if v, err := r.Read(); err != nil || v.Int != 1 {
+			t.Errorf("%q: %+v, %v follows", in, v, err)
+		}
+		for cut := 1; cut < len(in); cut++ {
+			if v, err := NewReader(strings.NewReader(in[:cut]), limits).Pass(io.Discard); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%q became %+v, %v", in[:cut], v, err)
+			}
+		}
+	}
+	for _, in := range []string{"$3\r\nabcd\r\n", "$-2\r\n", "$x\r\n"} {
+		if v, err := NewReader(strings.NewReader(in), limits).Pass(io.Discard); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%q became %+v, %v", in, v, err)
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	l := Limits{Bulk: 10, Total: 15, Elems: 5, Depth: 3}
