@@ -125,7 +125,8 @@ func (c *itemCapture) read(ctx context.Context) error {
 	return nil
 }
 
-// readOdd reads an item whose key only the binary protocol can write, which knows no remaining time: the list's expiry counts.
+// readOdd reads an item whose key only the binary protocol can write, which knows no remaining time: the list's expiry counts. Another list
+// would not be sure to be right either, as a touch between it and the reading leaves the CAS as it was.
 func (c *itemCapture) readOdd(ctx context.Context, b *getBatch) error {
 	if c.odd == nil {
 		conn, err := dialItems(ctx, c.src, c.o.ProgressTimeout)

@@ -33,6 +33,9 @@ const listPatience = 100 * time.Millisecond
 // while that goes on is in the file or not, and each item is as it was when it was read. An item whose expiry was changed between listing
 // and reading has the new one to within five seconds; all others have theirs exactly.
 //
+// Keys that only the binary protocol can write (memcache.ErrKey) are the exception: reading their items counts as a use, and their expiry is
+// the one that was listed, even if it was changed before they were read.
+//
 // W gets large writes, from one goroutine; it must return by itself when ctx ends. What it has received counts only if Items succeeds.
 // OnProgress is told the bytes of the file, and of how many: an estimate.
 //

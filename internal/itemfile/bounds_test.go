@@ -118,3 +118,35 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// Every bound that docs/memcached-format.md states is where it states it.
+func TestBoundsAreAsDocumented(t *testing.T) {
+	t.Parallel()
+	text := func(n int) []byte { return append([]byte{byte(n)}, make([]byte, n)...) }
+	file := func(created uint64, source, engine int, items ...[]byte) []byte {
+		b := binary.LittleEndian.AppendUint64([]byte(magic), created)
+		b = append(append(b, text(source)...), text(engine)...)
+		return bytes.Join(append([][]byte{b}, items...), nil)
+	}
+	item := func(expire uint64, key int, value uint64) []byte {
+		b := append(binary.AppendUvarint([]byte{tagItem}, expire), 0, 0, 0, 0)
+		return binary.AppendUvarint(append(b, text(key)...), value)
+	}
+	for what, c := range map[string]struct {
+		file []byte
+		why  string // what comes after the bound is truncated
+	}{
+		"time":         {file(1<<40, 255, 64), "truncated"},
+		"later":        {file(1<<40+1, 0, 0), "it claims to be of second 1099511627777"},
+		"engine":       {file(0, 255, 65), "a text of 65 bytes: 64 are possible"},
+		"expiry":       {file(0, 0, 0, item(1<<40, 250, 1<<30)), "truncated"},
+		"later expiry": {file(0, 0, 0, item(1<<40+1, 1, 0)), "1099511627776 is the most"},
+		"no key":       {file(0, 0, 0, item(0, 0, 0)), "a key of 0 bytes"},
+		"long key":     {file(0, 0, 0, item(0, 251, 0)), "a key of 251 bytes"},
+		"long value":   {file(0, 0, 0, item(0, 1, 1<<30+1)), "1073741824 is the most"},
+	} {
+		if _, err := Scan(bytes.NewReader(c.file), Options{}); err == nil || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: %v instead of %q", what, err, c.why)
+		}
+	}
+}
