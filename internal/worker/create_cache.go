@@ -192,7 +192,7 @@ func (w *Worker) awaitPrimaries(ctx context.Context, r *job.Running, d *resource
 			continue
 		}
 		g.Go(func() error {
-			err := w.Engines.WaitReady(gctx, n.ID, func(p supervisor.Progress) { show(n.ID, p) })
+			err := w.readyShowing(gctx, d, n, func(p supervisor.Progress) { show(n.ID, p) })
 			return w.loadFailure(restoring, err)
 		})
 	}
@@ -220,7 +220,7 @@ func (w *Worker) startReplicas(ctx context.Context, r *job.Running, d *resource.
 		g.Go(func() error {
 			err := w.startReplica(gctx, d, n)
 			if err == nil {
-				err = w.Engines.WaitReady(gctx, n.ID, nil)
+				err = w.ready(gctx, d, n)
 			}
 			r.Progress(ctx, joined{"replicating", int(ready.Add(1)), len(replicas)}) //nolint:errcheck // a lost lease ends the context
 			return err

@@ -155,31 +155,19 @@ var errPrimaryDied = errors.New("a primary ended")
 // next to be restarted.
 func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource.Node, primary supervisor.Node) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var leaders []*resource.Node // whose death does not wait until this one is in step
+	var watch sync.WaitGroup
+	defer func() { // its callers change the nodes that are watched
+		cancel(nil)
+		watch.Wait()
+	}()
+	var leaders []string // whose death does not wait until this one is in step
 	for _, o := range d.Nodes {
 		if o.ID == primary.ID || o.Primary && w.Engines.Running(o.ID) {
-			leaders = append(leaders, o)
+			leaders = append(leaders, o.ID)
 		}
 	}
-	go func() {
-		for sleep(ctx, 100*time.Millisecond) == nil {
-			for _, o := range leaders {
-				if !w.Engines.Running(o.ID) {
-					cancel(fmt.Errorf("replica %s: %w: node %s", n.ID, errPrimaryDied, o.ID))
-				}
-			}
-		}
-	}()
-	go func() { // one that hangs may have another replica to take its place
-		for since := time.Now(); sleep(ctx, time.Second) == nil; {
-			if w.lookAt(ctx, d, &resource.Node{ID: primary.ID}).answers {
-				since = time.Now()
-			} else if time.Since(since) > w.hung {
-				cancel(fmt.Errorf("replica %s: its primary does not answer", n.ID))
-			}
-		}
-	}()
+	watch.Go(func() { w.mourn(ctx, cancel, leaders) })
+	watch.Go(func() { w.listen(ctx, cancel, d, n, primary.ID) })
 	behind := int64(-1)
 	for {
 		if err := w.Engines.WaitUp(ctx, n.ID); err != nil {
@@ -207,28 +195,60 @@ func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource
 	}
 }
 
-// ready waits until a node that runs serves clients. In cluster mode it does so while every shard has a primary: that of another shard that
-// does not run ends the wait, as nobody brings it back before the job begins again.
+// ready waits until a node that runs serves clients. It does so while its shard has a primary, and in cluster mode every shard: one that ends
+// ends the wait, as nobody brings it back before the job begins again, and so does its own when it hangs.
 func (w *Worker) ready(ctx context.Context, d *resource.Deployment, n *resource.Node) error {
-	if !inClusterMode(d.Cache) {
-		return w.Engines.WaitReady(ctx, n.ID, nil)
+	return w.readyShowing(ctx, d, n, nil)
+}
+
+// readyShowing is ready that tells how far the node is. Show may be nil.
+func (w *Worker) readyShowing(ctx context.Context, d *resource.Deployment, n *resource.Node, show func(supervisor.Progress)) error {
+	var leaders []string
+	for _, o := range d.Nodes {
+		needed := inClusterMode(d.Cache) || d.Engine != resource.Memcached && o.Shard == n.Shard
+		if needed && o.Primary && o.ID != n.ID && (!fresh(o) || w.Engines.Started(o.ID)) {
+			leaders = append(leaders, o.ID)
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
-	defer func() { // its callers change the nodes that it reads
+	defer func() {
 		cancel(nil)
 		watch.Wait()
 	}()
-	watch.Go(func() {
-		for sleep(ctx, 100*time.Millisecond) == nil {
-			for _, o := range d.Nodes {
-				if o.Primary && o.ID != n.ID && !fresh(o) && !w.Engines.Running(o.ID) {
-					cancel(fmt.Errorf("%w: node %s", errPrimaryDied, o.ID))
-				}
+	watch.Go(func() { w.mourn(ctx, cancel, leaders) })
+	if p := d.Primary(n.Shard); p != nil && p != n && d.Engine != resource.Memcached {
+		watch.Go(func() { w.listen(ctx, cancel, d, n, p.ID) })
+	}
+	return w.Engines.WaitReady(ctx, n.ID, show)
+}
+
+// mourn ends a wait when the process of one of some nodes has ended.
+func (w *Worker) mourn(ctx context.Context, cancel context.CancelCauseFunc, ids []string) {
+	const often = 100 * time.Millisecond
+	for sleep(ctx, often) == nil {
+		for _, id := range ids {
+			if !w.Engines.Running(id) {
+				sleep(ctx, often) //nolint:errcheck // whoever waits for that node itself knows why, and comes first
+				cancel(fmt.Errorf("%w: node %s", errPrimaryDied, id))
+				return
 			}
 		}
-	})
-	return w.Engines.WaitReady(ctx, n.ID, nil)
+	}
+}
+
+// listen ends the wait for a replica when its primary is mute for too long: it may have another replica to take its place.
+func (w *Worker) listen(ctx context.Context, cancel context.CancelCauseFunc, d *resource.Deployment, n *resource.Node, primaryID string) {
+	for since := (time.Time{}); sleep(ctx, time.Second) == nil; {
+		switch {
+		case w.lookAt(ctx, d, &resource.Node{ID: primaryID}).answers:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) > w.hung:
+			cancel(fmt.Errorf("replica %s: its primary does not answer", n.ID))
+		}
+	}
 }
 
 // command sends one command to a node.

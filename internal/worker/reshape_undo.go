@@ -2,10 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/engine/supervisor"
 	"github.com/keyframe/keyframe/internal/job"
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
@@ -36,10 +38,11 @@ func (w *Worker) accept(ctx context.Context, r *job.Running, t resource.ModifyCa
 	for _, n := range d.Nodes {
 		serves := slices.ContainsFunc(shards, func(s resource.Shard) bool { return s.Name == n.Shard })
 		if w.Engines.Running(n.ID) && serves && (fresh(n) || leaving(n)) {
-			serves = w.Engines.WaitReady(ctx, n.ID, nil) == nil
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+			err := w.ready(ctx, d, n)
+			if err != nil && !errors.Is(err, supervisor.ErrNotRunning) {
+				return err // it is not the node's fault: the next run heals what is
 			}
+			serves = err == nil
 		}
 		if fresh(n) && !(serves && w.Engines.Running(n.ID)) || leaving(n) && !w.Engines.Running(n.ID) || !serves {
 			gone = append(gone, n)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/keyframe/keyframe/internal/dataset"
 	"github.com/keyframe/keyframe/internal/engine"
@@ -90,25 +89,6 @@ func TestAgreementEndsWithANode(t *testing.T) {
 	defer cancel()
 	h.must(h.Engines.Kill(ctx, d.Nodes[1].ID))
 	if err := g.until(ctx, g.agreed); !errors.Is(err, resp.ErrBroken) || ctx.Err() != nil {
-		t.Errorf("the wait ended with %v", err)
-	}
-}
-
-// A cluster does not serve while a shard has no primary. Who waits for one of its nodes ends then, so that the next run of the job heals it.
-func TestReadinessEndsWithAPrimary(t *testing.T) {
-	t.Parallel()
-	h := newHall(t)
-	d := h.group(engine.Valkey, true, 2, 0)
-	ctx, cancel := context.WithTimeout(t.Context(), agreement/2)
-	defer cancel()
-	h.must(h.ready(ctx, d, d.Nodes[0]))
-	h.must(h.Engines.Kill(ctx, d.Nodes[1].ID))
-	err := h.ready(ctx, d, d.Nodes[0])
-	for err == nil { // the other has not noticed
-		h.must(sleep(ctx, 10*time.Millisecond))
-		err = h.ready(ctx, d, d.Nodes[0])
-	}
-	if !errors.Is(err, errPrimaryDied) {
 		t.Errorf("the wait ended with %v", err)
 	}
 }
