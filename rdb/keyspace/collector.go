@@ -106,8 +106,11 @@ func (c *Collector) add(r *rdb.Record, key []byte, length int) {
 		c.biggest.take(&large{size: size, name: key[:min(len(key), maxName)], length: length, db: r.DB, typ: r.Type, slot: r.Slot,
 			expireAt: r.ExpireAt, elements: r.Elements})
 	}
-	c.key(key, size, r.ExpireAt)
-	if open := bytes.IndexByte(key, '{'); open >= 0 {
+	open := c.key(key, size, r.ExpireAt)
+	if open < 0 && len(key) > maxPrefix {
+		open = bytes.IndexByte(key, '{')
+	}
+	if open >= 0 {
 		c.tag(key[open+1:], size)
 	}
 }
@@ -125,13 +128,15 @@ func (c *Collector) AddPlain(key []byte, size, expireAt int64) {
 	c.key(key[:min(len(key), keptKey)], size, expireAt)
 }
 
-// key counts what all keys have.
-func (c *Collector) key(key []byte, size, expireAt int64) {
+// key counts what all keys have. It returns where a brace is, -1 if the beginning of
+// the key has none.
+func (c *Collector) key(key []byte, size, expireAt int64) (open int) {
 	c.expiry[expiryClass(expireAt, c.at)].one(size)
 	c.sizes[bits.Len64(uint64(size))].one(size)
 	var cut cuts
-	c.cutter.cut(&cut, key)
+	open = c.cutter.cut(&cut, key)
 	c.prefixes.add(key, &cut, Count{1, size})
+	return open
 }
 
 // tag counts by the text up to the first '}', as clusters hash it. Longer ones

@@ -12,20 +12,27 @@ const (
 // ones count only in keys that have no strong one: otherwise every UUID in a key
 // would make four prefixes that nobody means.
 type separators struct {
-	class [256]byte // 0 none, else 1 strong or 2 weak
+	class [256]byte // which of these a byte is
 }
+
+const (
+	strongSeparator = 1 << iota
+	weakSeparator
+	openingBrace // of a hash tag; found along the way
+)
 
 func newSeparators(chosen string) *separators {
 	s := new(separators)
 	if chosen == "" {
 		for _, b := range []byte(weakSeparators) {
-			s.class[b] = 2
+			s.class[b] = weakSeparator
 		}
 		chosen = strongSeparators
 	}
 	for _, b := range []byte(chosen) {
-		s.class[b] = 1
+		s.class[b] = strongSeparator
 	}
+	s.class['{'] |= openingBrace
 	return s
 }
 
@@ -35,32 +42,33 @@ type cuts struct {
 	ends [maxDepth]uint8
 }
 
-// cut fills in c.
-func (s *separators) cut(c *cuts, key []byte) {
+// cut fills in c, and returns where the first brace is, -1 if none is among the bytes
+// that it looks at.
+func (s *separators) cut(c *cuts, key []byte) (brace int) {
 	if len(key) > maxPrefix {
 		key = key[:maxPrefix]
 	}
-	strong, weak := 0, 0
+	strong, weak, brace := 0, 0, -1
 	for i, b := range key {
-		switch s.class[b] {
-		case 0:
+		class := s.class[b]
+		if class == 0 {
 			continue
-		case 1:
-			if strong == maxDepth {
-				c.n = strong
-				return
-			}
+		}
+		if class&openingBrace != 0 && brace < 0 {
+			brace = i
+		}
+		if class&strongSeparator != 0 && strong < maxDepth {
 			c.ends[strong] = uint8(i + 1)
 			strong++
-		default:
-			if strong == 0 && weak < maxDepth {
-				c.ends[weak] = uint8(i + 1)
-				weak++
-			}
+		}
+		if class&weakSeparator != 0 && strong == 0 && weak < maxDepth {
+			c.ends[weak] = uint8(i + 1)
+			weak++
 		}
 	}
 	c.n = strong
 	if strong == 0 {
 		c.n = weak
 	}
+	return brace
 }

@@ -149,7 +149,7 @@ func TestBoundsHold(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		n := 3000
 		if seed%3 == 0 {
-			n = 60_000
+			n = 20_000
 		}
 		records := universe(rng, n)
 		e := exactly(records)

@@ -16,10 +16,7 @@ import (
 func TestRelay(t *testing.T) {
 	t.Parallel()
 	data := make([]byte, 5*relayPiece+12345)
-	rng := rand.New(rand.NewPCG(5, 5))
-	for i := range data {
-		data[i] = byte(rng.Uint32())
-	}
+	rand.NewChaCha8([32]byte{5}).Read(data)
 	broken := errors.New("broken")
 	for _, take := range []int{0, 1, relayPiece, relayPiece + 1, 3*relayPiece + 1, len(data) - 1, len(data)} {
 		for name, src := range map[string]io.Reader{"whole": bytes.NewReader(data), "halves": iotest.HalfReader(bytes.NewReader(data)),
