@@ -189,7 +189,6 @@ func (v *Value) decodeStream(h *hoard) (Data, error) {
 	if err := h.judge(err); err != nil {
 		return nil, err
 	}
-	v.stage = valueDone
 	state, err := v.readState(h)
 	if err != nil {
 		return nil, err

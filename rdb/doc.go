@@ -61,8 +61,9 @@
 //
 // A [Value] is read from front to back, once, with the method for its [Kind]: Text
 // or Reader for strings, Elements for lists, sets, sorted sets and hashes,
-// Entries and State for streams, Items for what modules save. Each gives the same
-// whatever the form in the file, of which there are up to six for one kind.
+// Entries and then StateParts or State for streams, Items for what modules save. Each
+// gives the same whatever the form in the file, of which there are up to six for one
+// kind.
 // Decode makes any of them a [Data] in memory, within a limit; Raw copies its
 // bytes.
 //
@@ -157,11 +158,11 @@
 //     [MaxKey] bytes.
 //   - Text and Decode: at most some two times their limit. Reader: 40 KiB if the string is
 //     compressed.
-//   - Elements, Entries, Items: one element or one packed blob, of at most
-//     [MaxElement] bytes, and as much again if it is compressed. Engines make blobs of
-//     some kilobytes.
-//   - State: some 40 bytes for each pending entry. OnFunction: one library of at
-//     most 16 MiB.
+//   - Elements, Entries, StateParts, Items: one element or one packed blob, of at
+//     most [MaxElement] bytes, and as much again if it is compressed. Engines make
+//     blobs of some kilobytes.
+//   - State: 48 bytes for each pending entry, and up to two and a quarter times that
+//     while it reads them. OnFunction: one library of at most 16 MiB.
 //   - Options.Deep: up to 32 MiB to find members that come twice, and one packed
 //     blob of at most 1 GiB. Of collections of more than a million and a half elements
 //     the later ones are compared with these only.

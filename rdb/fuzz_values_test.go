@@ -25,6 +25,11 @@ func readSomehow(t *testing.T, v *Value, how byte) (Data, error) {
 				break
 			}
 		}
+		for _, err := range v.StateParts() {
+			if left--; err != nil || left < 0 {
+				break
+			}
+		}
 		for _, err := range v.Items() {
 			if left--; err != nil || left < 0 {
 				break

@@ -22,9 +22,9 @@ var (
 )
 
 // MaxElement is the greatest length in bytes of one element of a collection, or
-// of one packed blob of many, that Elements, Entries, State, Items and Decode
-// take. Engines split their blobs long before, and by default bound elements at
-// 512 MiB. Longer ones are refused with ErrTooLarge; strings are not concerned.
+// of one packed blob of many, that Elements, Entries, StateParts, State, Items and
+// Decode take. Engines split their blobs long before, and by default bound elements
+// at 512 MiB. Longer ones are refused with ErrTooLarge; strings are not concerned.
 const MaxElement = 1 << 30
 
 // Value is the value of a record that is being scanned. It is read once, from
@@ -32,7 +32,7 @@ const MaxElement = 1 << 30
 //
 //   - Text or Reader, if it is a string,
 //   - Elements, if it is a list, set, sorted set or hash,
-//   - Entries and then State, if it is a stream,
+//   - Entries, and then StateParts or State, if it is a stream,
 //   - Items, if it is a module's,
 //   - Raw, for the bytes of the file, whatever it is, or Dump, for RESTORE,
 //   - Decode, for all of it in memory, whatever it is.
@@ -56,6 +56,7 @@ type Value struct {
 	err     error    // that ended the file
 	texts   scratch
 	fields  []Pair
+	tail    *tail // of a stream whose state is being read
 }
 
 // valueStage is how far a value was read.
@@ -65,6 +66,7 @@ const (
 	valueFresh   valueStage = iota
 	valuePartly             // left tells the rest
 	valueEntries            // of a stream: the state remains
+	valueTail               // of a stream: tail tells the rest
 	valueDone
 )
 
@@ -180,6 +182,8 @@ func (v *Value) finish() error {
 		return v.s.passValue()
 	case v.stage == valueDone:
 		return nil
+	case v.stage == valueTail:
+		return v.tail.finish()
 	}
 	return v.s.skipRest(v.stage, v.left)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
-	"math"
 
 	"github.com/keyframe/keyframe/rdb/packed"
 )
@@ -42,7 +41,7 @@ const (
 
 // Entries returns the entries of a stream in the order of their IDs, without
 // deleted ones. An error comes last. Memory holds one node of the stream, which
-// is some hundred entries. State reads what follows them. A node whose entries
+// is some hundred entries. StateParts and State read what follows them. A node whose entries
 // repeat names of fields for more than 256 times its size, and 1 MiB, is refused
 // with ErrTooLarge.
 func (v *Value) Entries() iter.Seq2[StreamEntry, error] {
@@ -249,32 +248,4 @@ func (n *streamNode) entry(flags int64) (e StreamEntry, err error) {
 	e.Fields = n.fields
 	_, err = n.integer("the length of an entry")
 	return e, err
-}
-
-// State returns what a stream holds besides its entries, which it skips if they
-// were not read. It is all in memory, which is what it takes in the file for
-// pending entries, some 40 bytes each.
-func (v *Value) State() (*StreamState, error) {
-	if v.kind == KindStream && v.stage == valueFresh {
-		if err := v.beginStream(); err != nil {
-			return nil, err
-		}
-	}
-	if v.kind != KindStream {
-		return nil, v.begin(KindStream)
-	}
-	switch v.stage {
-	case valuePartly:
-		if v.err == nil {
-			v.err = v.s.skipStreamNodes(v.left)
-		}
-	case valueEntries:
-	default:
-		return nil, ErrValueRead
-	}
-	v.stage = valueDone
-	if v.err != nil {
-		return nil, v.err
-	}
-	return v.readState(&hoard{limit: math.MaxInt64, left: math.MaxInt64})
 }

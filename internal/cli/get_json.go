@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"time"
@@ -55,12 +56,11 @@ type jsonEntry struct {
 	Fields [][2]jsonText
 }
 
+// jsonGroup is a group but for its pending entries and its consumers, and jsonConsumer one of these but for its own.
 type jsonGroup struct {
-	Name      jsonText
-	LastID    string
-	Read      int64 // entries delivered; -1: not known
-	Pending   []jsonPending
-	Consumers []jsonConsumer
+	Name   jsonText
+	LastID string
+	Read   int64 // entries delivered; -1: not known
 }
 
 type jsonPending struct {
@@ -70,9 +70,8 @@ type jsonPending struct {
 }
 
 type jsonConsumer struct {
-	Name    jsonText
-	SeenAt  time.Time
-	Pending []string
+	Name   jsonText
+	SeenAt time.Time
 }
 
 // showJSON writes one object, its elements as they come.
@@ -189,42 +188,97 @@ func streamJSON(out *bufio.Writer, v *rdb.Value) error {
 	if err := a.end(); err != nil {
 		return err
 	}
-	state, err := v.State()
-	if err != nil {
-		return err
-	}
-	last, err := json.Marshal(state.LastID.String())
-	if err != nil {
-		return err
-	}
-	out.WriteString(`,"LastID":`)
-	out.Write(last)
-	out.WriteString(`,"Groups":`)
-	groups := &array{out: out}
-	for i := range state.Groups {
-		if err := groups.add(groupJSON(&state.Groups[i])); err != nil {
+	groups := groupsJSON{out: out, empty: true}
+	for p, err := range v.StateParts() {
+		if err == nil {
+			err = groups.add(p)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := groups.end(); err != nil {
-		return err
-	}
-	return out.WriteByte('}')
+	return groups.end()
 }
 
-func groupJSON(g *rdb.Group) jsonGroup {
-	one := jsonGroup{Name: g.Name, LastID: g.LastID.String(), Read: g.EntriesRead, Pending: []jsonPending{}, Consumers: []jsonConsumer{}}
-	for _, p := range g.Pending {
-		one.Pending = append(one.Pending, jsonPending{p.ID.String(), instant(p.DeliveredAt), p.Deliveries})
+// groupsJSON writes the groups of a stream part by part, each group on a line.
+type groupsJSON struct {
+	out   *bufio.Writer
+	in    byte // the list that is being written
+	empty bool // and nothing is in it yet
+}
+
+const (
+	inGroups byte = iota
+	inPending
+	inConsumers
+	inOwned
+)
+
+// listEnds is what ends each list, and the list that is being written then.
+var listEnds = [...]struct {
+	text string
+	in   byte
+}{inPending: {`],"Consumers":[`, inConsumers}, inConsumers: {"]}", inGroups}, inOwned: {"]}", inConsumers}}
+
+func (g *groupsJSON) add(p rdb.StatePart) error {
+	switch {
+	case p.Stream != nil:
+		_, err := fmt.Fprintf(g.out, `,"LastID":"%s","Groups":[`, p.Stream.LastID)
+		return err
+	case p.Group != nil:
+		g.leaveFor(inGroups)
+		return g.open(jsonGroup{p.Group.Name, p.Group.LastID.String(), p.Group.EntriesRead}, inPending)
+	case p.Consumer != nil:
+		g.leaveFor(inConsumers)
+		return g.open(jsonConsumer{p.Consumer.Name, instant(p.Consumer.SeenAt)}, inOwned)
+	case p.Pending != nil:
+		return g.put(jsonPending{p.Pending.ID.String(), instant(p.Pending.DeliveredAt), p.Pending.Deliveries}, 0)
 	}
-	for _, c := range g.Consumers {
-		consumer := jsonConsumer{Name: c.Name, SeenAt: instant(c.SeenAt), Pending: []string{}}
-		for _, id := range c.Pending {
-			consumer.Pending = append(consumer.Pending, id.String())
-		}
-		one.Consumers = append(one.Consumers, consumer)
+	return g.put(p.Owned.String(), 0)
+}
+
+// leaveFor ends lists until one is being written.
+func (g *groupsJSON) leaveFor(list byte) {
+	for g.in != list {
+		end := listEnds[g.in]
+		g.out.WriteString(end.text)
+		g.empty, g.in = g.in == inPending, end.in
 	}
-	return one
+}
+
+// put writes an element of the list, but for its last bytes.
+func (g *groupsJSON) put(v any, but int) error {
+	if !g.empty {
+		g.out.WriteByte(',')
+	}
+	if g.in == inGroups {
+		g.out.WriteString("\n  ")
+	}
+	g.empty = false
+	p, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = g.out.Write(p[:len(p)-but])
+	return err
+}
+
+// open writes an object up to its list of pending entries.
+func (g *groupsJSON) open(head any, list byte) error {
+	if err := g.put(head, len("}")); err != nil {
+		return err
+	}
+	g.empty, g.in = true, list
+	_, err := g.out.WriteString(`,"Pending":[`)
+	return err
+}
+
+func (g *groupsJSON) end() error {
+	if g.leaveFor(inGroups); !g.empty {
+		g.out.WriteByte('\n')
+	}
+	_, err := g.out.WriteString("]}")
+	return err
 }
 
 func moduleJSON(out *bufio.Writer, v *rdb.Value) error {

@@ -116,16 +116,19 @@ func showStream(out *bufio.Writer, v *rdb.Value) error {
 			return err
 		}
 	}
-	state, err := v.State()
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "# last ID %s, %d entries\n", state.LastID, state.Length)
-	for i := range state.Groups {
-		g := &state.Groups[i]
-		fmt.Fprintf(out, "# group %s at %s, %d pending\n", escaped(g.Name), g.LastID, len(g.Pending))
-		for _, c := range g.Consumers {
-			fmt.Fprintf(out, "#   consumer %s, %d pending\n", escaped(c.Name), len(c.Pending))
+	for p, err := range v.StateParts() {
+		switch {
+		case err != nil:
+			return err
+		case p.Stream != nil:
+			_, err = fmt.Fprintf(out, "# last ID %s, %d entries\n", p.Stream.LastID, p.Stream.Length)
+		case p.Group != nil:
+			_, err = fmt.Fprintf(out, "# group %s at %s, %d pending\n", escaped(p.Group.Name), p.Group.LastID, p.Next)
+		case p.Consumer != nil:
+			_, err = fmt.Fprintf(out, "#   consumer %s, %d pending\n", escaped(p.Consumer.Name), p.Next)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -141,36 +141,60 @@ func (h *hasher) entries(v *rdb.Value) (hash128, error) {
 		h.ordered(h.of(p))
 		h.line = p
 	}
-	state, err := v.State()
-	if err != nil {
-		return hash128{}, err
+	var groups groupSum
+	for p, err := range v.StateParts() {
+		if err != nil {
+			return hash128{}, err
+		}
+		if p.Stream != nil {
+			h.ordered(h.of(appendID(h.line[:0], p.Stream.LastID)))
+			continue
+		}
+		h.group(&groups, p)
 	}
-	h.ordered(h.of(appendID(h.line[:0], state.LastID)))
-	var groups hash128
-	for i := range state.Groups {
-		groups.add(h.group(&state.Groups[i]))
-	}
-	h.ordered(groups)
+	h.ordered(groups.end(h))
 	return h.end(), nil
 }
 
-func (h *hasher) group(g *rdb.Group) hash128 {
-	p := appendID(appendText(h.line[:0], g.Name), g.LastID)
-	var parts hash128
-	for _, d := range g.Pending {
-		parts.add(h.of(binary.AppendUvarint(appendID([]byte{'d'}, d.ID), d.Deliveries)))
+// groupSum digests the groups of a stream out of their parts, however many entries are pending.
+type groupSum struct {
+	any         bool
+	sum         hash128 // of the groups that are complete
+	head, parts hash128 // of the last one: its name and last ID, and what belongs to it
+	consumer    hash128 // the name of its last consumer
+}
+
+func (s *groupSum) end(h *hasher) hash128 {
+	if s.any {
+		s.sum.add(h.of(appendHash(appendHash(h.line[:0], s.head), s.parts)))
 	}
-	for _, c := range g.Consumers {
-		q := appendText([]byte{'c'}, c.Name)
-		n := len(q)
-		parts.add(h.of(q))
-		for _, id := range c.Pending {
-			parts.add(h.of(appendID(q[:n], id)))
-		}
+	return s.sum
+}
+
+// group digests a part of a group, in the order of the file.
+func (h *hasher) group(s *groupSum, p rdb.StatePart) {
+	line := h.line[:0]
+	switch {
+	case p.Group != nil:
+		before := s.end(h)
+		line = appendID(appendText(line, p.Group.Name), p.Group.LastID)
+		*s = groupSum{any: true, sum: before, head: h.of(line)}
+	case p.Pending != nil:
+		line = binary.AppendUvarint(appendID(append(line, 'd'), p.Pending.ID), p.Pending.Deliveries)
+		s.parts.add(h.of(line))
+	case p.Consumer != nil:
+		line = appendText(append(line, 'c'), p.Consumer.Name)
+		s.consumer = h.of(line)
+		s.parts.add(s.consumer)
+	default:
+		line = appendID(appendHash(append(line, 'o'), s.consumer), *p.Owned)
+		s.parts.add(h.of(line))
 	}
-	p = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(p, parts[0]), parts[1])
-	h.line = p
-	return h.of(p)
+	h.line = line
+}
+
+func appendHash(p []byte, one hash128) []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(p, one[0]), one[1])
 }
 
 // module digests what a module saved, item by item: what the items mean, only the module knows.
