@@ -206,6 +206,7 @@ func TestCheckConvertSplit(t *testing.T) {
 		t.Error("what the engine reads as it is was changed")
 	}
 	want(t, 2, []string{"redis-7.0"}, "rdb", "convert", path, "--for", "memcached-1.6")
+	want(t, 0, []string{`"To": "` + old + `"`, `"Format": "REDIS 9"`}, "rdb", "convert", path, "--for", "redis-6.2", "--to", old, "--force", "-o", "json")
 
 	prefix := filepath.Join(dir, "part")
 	want(t, 0, []string{"0-8191", "8192-16383"}, "rdb", "split", path, "--into", "2", "--to", prefix)
@@ -232,6 +233,43 @@ func TestCheckConvertSplit(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Dir(bad)); err != nil || len(left) != 1 {
 		t.Errorf("%v, %v", left, err)
 	}
+}
+
+// Several files go into a directory: all of them or none.
+func TestConvertSeveral(t *testing.T) {
+	t.Parallel()
+	one, two := put(t, "one.rdb", file(t, 11, everything()...)), put(t, "two.rdb", file(t, 11, everything()[:3]...))
+	dir := t.TempDir()
+	has := func(n int) {
+		t.Helper()
+		if left, err := os.ReadDir(dir); err != nil || len(left) != n {
+			t.Errorf("the directory has %v, %v", left, err)
+		}
+	}
+	to := func(args ...string) []string {
+		return append([]string{"rdb", "convert", "--for", "redis-6.2", "--to", dir}, args...)
+	}
+	want(t, 2, []string{"--to DIR"}, "rdb", "convert", one, two, "--for", "redis-6.2")
+	want(t, 2, []string{"--to DIR"}, "rdb", "convert", one, two, "--for", "redis-6.2", "--to", filepath.Join(dir, "none"))
+	want(t, 2, []string{"would both become"}, to(one, one)...)
+	want(t, 2, []string{"no name"}, to(one, "-")...)
+	broken := file(t, 11, everything()...)
+	broken[len(broken)-1] ^= 1
+	want(t, 1, []string{"three.rdb", "checksum"}, to(one, two, put(t, "three.rdb", broken))...)
+	has(0)
+	want(t, 0, []string{"one.rdb", "two.rdb", "REDIS 9"}, to(one, two)...)
+	has(2)
+	for _, path := range []string{one, two} {
+		want(t, 0, nil, "rdb", "diff", path, filepath.Join(dir, filepath.Base(path)))
+	}
+	want(t, 1, []string{"exists: --force"}, to(put(t, "zero.rdb", file(t, 11, everything()[:1]...)), one)...)
+	has(2)
+	var written []converted
+	out := want(t, 0, nil, to(one, "--force", "-o", "json")...)
+	if err := json.Unmarshal([]byte(out), &written); err != nil || len(written) != 1 || written[0].To != filepath.Join(dir, "one.rdb") {
+		t.Errorf("%v: %s", err, out)
+	}
+	has(2)
 }
 
 func TestBadInput(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -26,17 +28,20 @@ type converted struct {
 	Bytes  int64
 }
 
-const convertLong = `Write an RDB file anew so that an older engine reads it: under the version that the engine knows, and with what is stored in a newer
-way stored in the older one. It fails, and leaves nothing behind, when the file holds something that the engine does not have at all.
+const convertLong = `Write RDB files anew so that an older engine reads them: under the version that the engine knows, and with what is stored in a newer
+way stored in the older one. It fails, and leaves nothing behind, when a file holds something that the engine does not have at all.
+
+One file goes to a file or to standard output, several to a directory, in which each keeps its name. None gets its name before all
+are complete.
 
 A file that the engine reads as it is gets copied, and checked on the way.`
 
 func (s *session) rdbConvert() *cobra.Command {
-	cmd := &cobra.Command{Use: "convert FILE", Short: "Rewrite an RDB file for an older engine", Long: convertLong, Args: cobra.ExactArgs(1)}
-	target := cmd.Flags().String("for", "", "engine that shall read it, such as redis-7.0 or valkey-8.0")
+	cmd := &cobra.Command{Use: "convert FILE...", Short: "Rewrite RDB files for an older engine", Long: convertLong, Args: cobra.MinimumNArgs(1)}
+	target := cmd.Flags().String("for", "", "engine that shall read them, such as redis-7.0 or valkey-8.0")
 	version := cmd.Flags().Int("rdb-version", 0, "version to write instead, 9 to 12")
-	to := cmd.Flags().String("to", "", "file to write; without it, standard output")
-	force := cmd.Flags().Bool("force", false, "replace a file that exists")
+	to := cmd.Flags().String("to", "", "file to write, or a directory that exists; without it, standard output")
+	force := cmd.Flags().Bool("force", false, "replace files that exist")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		plan, err := conversion(*target, *version)
 		if err != nil {
@@ -45,21 +50,64 @@ func (s *session) rdbConvert() *cobra.Command {
 		if *to == "" && terminal(s.out) {
 			return usageError{errors.New("an RDB file is not for a terminal: give --to FILE")}
 		}
-		return s.fileOpener()(cmd.Context(), args, func(all []*records) error {
-			if len(all[0].streams) != 1 {
-				return usageError{errors.New("convert takes one file; rdb split --into 1 makes one of several")}
-			}
-			c, err := s.convert(cmd.Context(), all[0], plan, *to, *force)
-			if err != nil || *to == "" {
+		return together(s.fileOpener())(cmd.Context(), args, func(all []*records) error {
+			if *to == "" && len(all[0].streams) == 1 {
+				_, err := s.convertAll(cmd.Context(), all[0], plan, nil)
 				return err
 			}
-			return s.print(c, func(t *table) {
+			paths, err := convertPaths(all[0].streams, *to)
+			if err != nil {
+				return err
+			}
+			var files []*newFile
+			for _, path := range paths {
+				f, err := createFile(path, *force)
+				if err != nil {
+					return err
+				}
+				defer f.abandon()
+				files = append(files, f)
+			}
+			written, err := s.convertAll(cmd.Context(), all[0], plan, files)
+			if err != nil {
+				return err
+			}
+			var result any = written
+			if len(paths) == 1 && paths[0] == *to {
+				result = written[0]
+			}
+			return s.print(result, func(t *table) {
 				t.row("FILE", "FROM", "FORMAT", "KEYS", "SIZE", "TO")
-				t.row(c.File, c.From, c.Format, strconv.FormatInt(c.Keys, 10), bytes(c.Bytes), c.To)
+				for _, c := range written {
+					t.row(c.File, c.From, c.Format, strconv.FormatInt(c.Keys, 10), bytes(c.Bytes), c.To)
+				}
 			})
 		})
 	}
 	return cmd
+}
+
+// convertPaths says where each file goes: to the one file that is named, or under its own name into a directory.
+func convertPaths(streams []*stream, to string) (paths []string, err error) {
+	if info, err := os.Stat(to); err != nil || !info.IsDir() {
+		if len(streams) > 1 {
+			return nil, usageError{errors.New("several files go to --to DIR, a directory that exists, where each keeps its name; rdb split --into 1 makes one of several")}
+		}
+		return []string{to}, nil
+	}
+	sources := map[string]string{}
+	for _, st := range streams {
+		name := filepath.Base(st.name)
+		switch same := sources[name]; {
+		case st.name == standardInput:
+			return nil, usageError{fmt.Errorf("%s has no name to keep in %s: give --to FILE", st.name, to)}
+		case same != "":
+			return nil, usageError{fmt.Errorf("%s and %s would both become %s", same, st.name, filepath.Join(to, name))}
+		}
+		sources[name] = st.name
+		paths = append(paths, filepath.Join(to, name))
+	}
+	return paths, nil
 }
 
 // conversion tells, for the format of a file, which version to write; 0 is to leave the file as it is.
@@ -100,32 +148,41 @@ func engineVersion(s string) (resource.Engine, engine.Version, error) {
 	return e, v, err
 }
 
-func (s *session) convert(ctx context.Context, r *records, plan func(string, int) (int, error), to string, force bool) (*converted, error) {
-	st := r.streams[0]
-	m := s.meter("convert "+st.name, r)
+// convertAll converts one stream after the other, each to the file of its place, or a single one to standard output.
+func (s *session) convertAll(ctx context.Context, r *records, plan func(string, int) (int, error), files []*newFile) (written []*converted, err error) {
+	m := s.meter("convert "+r.name, r)
 	defer m.bar.end()
+	for i, st := range r.streams {
+		var w io.Writer = s.out
+		if files != nil {
+			w = files[i]
+		}
+		c, err := convert(ctx, st, m, plan, w)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", st.name, err)
+		}
+		if files != nil {
+			c.To = files[i].path
+		}
+		written = append(written, c)
+	}
+	return written, commitAll(files)
+}
+
+func convert(ctx context.Context, st *stream, m *meter, plan func(string, int) (int, error), w io.Writer) (*converted, error) {
 	in, err := st.open(ctx, m.step)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", st.name, err)
+		return nil, err
 	}
 	defer in.Close()
 	buffered := bufio.NewReaderSize(in, 16)
 	family, has, err := format(buffered)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", st.name, err)
+		return nil, err
 	}
 	version, err := plan(family, has)
 	if err != nil {
 		return nil, err
-	}
-	var w io.Writer = s.out
-	var f *newFile
-	if to != "" {
-		if f, err = createFile(to, force); err != nil {
-			return nil, err
-		}
-		defer f.abandon()
-		w = f
 	}
 	out := bufio.NewWriterSize(w, 256<<10)
 	var sum *rdb.Summary
@@ -141,13 +198,9 @@ func (s *session) convert(ctx context.Context, r *records, plan func(string, int
 		err = in.err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", st.name, err)
+		return nil, err
 	}
-	c := &converted{File: st.name, To: to, From: fmt.Sprintf("%s %d", family, has), Format: fmt.Sprintf("%s %d", sum.Family, sum.Version), Keys: sum.Keys, Bytes: sum.Bytes}
-	if f == nil {
-		return c, nil
-	}
-	return c, f.commit()
+	return &converted{File: st.name, From: fmt.Sprintf("%s %d", family, has), Format: fmt.Sprintf("%s %d", sum.Family, sum.Version), Keys: sum.Keys, Bytes: sum.Bytes}, nil
 }
 
 // format reads the family and version in the header of a file, without reading it away.

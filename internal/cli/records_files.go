@@ -84,11 +84,14 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
+// standardInput is the name of what has none.
+const standardInput = "standard input"
+
 // fileStream is a file that will be opened. Its start is looked at then, so that what is no RDB is refused in its own words.
 func (s *session) fileStream(path string) (*stream, error) {
 	st := &stream{name: path, kind: snapstore.RDB, bytes: -1, keys: -1}
 	if path == "-" {
-		st.name = "standard input"
+		st.name = standardInput
 		st.opened = func(ctx context.Context) (io.ReadCloser, error) {
 			if s.in == nil {
 				return nil, errors.New("there is none")
