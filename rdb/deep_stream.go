@@ -6,11 +6,14 @@ import (
 	"github.com/keyframe/keyframe/rdb/packed"
 )
 
-// streamSoFar is what the nodes of a stream held.
+// streamSoFar is what the nodes of a stream held. Only living entries have an order:
+// Redis 5 to 6.2 let XSETID go back behind deleted ones, and new entries, which
+// follow these in their node, come before them by their IDs, even before the node.
 type streamSoFar struct {
-	any  bool
-	last StreamID // of the entries, deleted ones too, if any
-	live uint64   // entries that are not deleted
+	nodes bool
+	key   StreamID // of the last node, if any
+	live  uint64   // entries that are not deleted
+	last  StreamID // of these, if any
 }
 
 // verifyStream consumes a stream of form 1, 2 or 3.
@@ -26,9 +29,13 @@ func (s *Scanner) verifyStream(form int) error {
 			return err
 		}
 		at := s.offset()
-		if v.any && v.last.Compare(key) >= 0 {
+		if v.nodes && v.key.Compare(key) >= 0 {
+			return s.corruptAt(at, "a stream node %v behind the node %v", key, v.key)
+		}
+		if v.live > 0 && v.last.Compare(key) >= 0 {
 			return s.corruptAt(at, "a stream node %v behind the entry %v", key, v.last)
 		}
+		v.nodes, v.key = true, key
 		blob, from, err := s.readBlob()
 		if err != nil {
 			return err
@@ -51,7 +58,7 @@ func (s *Scanner) verifyStream(form int) error {
 	if err != nil {
 		return err
 	}
-	if v.any && last.Compare(v.last) < 0 {
+	if v.live > 0 && last.Compare(v.last) < 0 {
 		return s.corruptAt(at, "a stream with the entry %v says that its last one is %v", v.last, last)
 	}
 	if form >= 2 { // first ID, greatest deleted ID, entries ever added
@@ -183,22 +190,20 @@ func (s *Scanner) verifyNode(blob packed.Listpack, at blobAt, key StreamID, v *s
 	} else if zero != 0 {
 		return n.broken("the master entry of a stream's node does not end with 0")
 	}
-	before := key
-	for first := true; live > 0 || deleted > 0; first = false {
+	for live > 0 || deleted > 0 {
 		flags, id, err := n.entry(key, fields)
 		if err != nil {
 			return err
 		}
-		if id.Compare(before) < 0 || !first && id == before {
-			return n.broken("the entries of a stream are not in ascending order")
-		}
-		before = id
-		v.any, v.last = true, id
 		if flags&entryDeleted != 0 {
 			deleted--
 		} else {
+			if v.live > 0 && id.Compare(v.last) <= 0 {
+				return n.broken("the entries of a stream are not in ascending order")
+			}
 			live--
 			v.live++
+			v.last = id
 		}
 		if live < 0 || deleted < 0 {
 			return n.broken("the counts of a stream's node do not agree with its entries")

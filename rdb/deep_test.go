@@ -85,3 +85,57 @@ func TestDeepCountsEmptyKeys(t *testing.T) {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }
+
+// backwards is a stream that Redis 5 to 6.2 made when XSETID went back behind deleted
+// entries.
+type backwards struct {
+	nodes   []string // named 1-0, 2-0 and so on
+	last    uint64   // ID given, -0
+	entries []StreamID
+}
+
+var allBackwards = map[string]backwards{
+	// XADD 1, XADD 9, XDEL 9, XSETID 6
+	"last deleted": {[]string{"1 1 1 f 0  2 0 0 v 4  3 8 0 v 4"}, 6, []StreamID{{1, 0}}},
+	// The same and XADD 7
+	"next after it": {[]string{"2 1 1 f 0  2 0 0 v 4  3 8 0 v 4  2 6 0 v 4"}, 7, []StreamID{{1, 0}, {7, 0}}},
+	// XADD 1, XADD 9, XDEL 9, XSETID 1, and XADD 2, which begins a node
+	"next node": {[]string{"1 1 1 f 0  2 0 0 v 4  3 8 0 v 4", "1 0 1 f 0  2 0 0 v 4"}, 2, []StreamID{{1, 0}, {2, 0}}},
+	// XADD 1, XADD 9, XDEL 9, XTRIM MINID 5, which keeps the node, XSETID 0-1, XADD 0-9
+	"before its node": {[]string{"1 2 1 f 0  3 0 0 v 4  3 8 0 v 4  2 -1 9 v 4"}, 1, []StreamID{{0, 9}}},
+}
+
+// value is the stream in its first form.
+func (b backwards) value() string {
+	f := new(builder).length(uint64(len(b.nodes)))
+	for i, node := range b.nodes {
+		f.length(streamID).zeros(7).bytes(byte(i + 1)).zeros(8).strings(wordsOf(node))
+	}
+	return string(f.lengths(uint64(len(b.entries)), b.last, 0, 0).b)
+}
+
+// What XSETID of older engines left is sound, and is read.
+func TestDeepAcceptsBackwards(t *testing.T) {
+	t.Parallel()
+	for name, c := range allBackwards {
+		file := newFile(9).key(typeStream1, "k").raw(c.value()).set("next", "v").end()
+		if _, err := scanDeep(file, 128); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		read(t, file, func(_ *Record, v *Value) {
+			if v.Kind() != KindStream {
+				return
+			}
+			n := 0
+			for e, err := range v.Entries() {
+				if err != nil || n == len(c.entries) || e.ID != c.entries[n] {
+					t.Errorf("%s: entry %v, %v", name, e.ID, err)
+				}
+				n++
+			}
+			if n != len(c.entries) {
+				t.Errorf("%s: %d entries", name, n)
+			}
+		})
+	}
+}
