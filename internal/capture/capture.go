@@ -42,7 +42,8 @@ type Options struct {
 	SpoolMax int64         // bytes in the spool file, 0 is no limit; negative never spools: a slow writer slows the engine down
 	Patience time.Duration // how long the engine may be kept waiting for the writer, in all, before the spool takes over [5 s]
 
-	Count bool // what is in the key space: Result.Keys, ItemsResult.Keys
+	Count      bool // what is in the key space: Result.Keys, ItemsResult.Keys
+	CountSlots bool // if so, by slot even where a target names no slots
 
 	// Of captures of several shards:
 	Pause    time.Duration // how long writes may be held; the engines lift the pause by then whatever happens [2 s]
@@ -109,7 +110,7 @@ type Result struct {
 
 	Framing       Framing
 	Summary       *rdb.Summary
-	Keys          *keyspace.Collector // that has met all records, by slot too if the target has slots; nil unless Options.Count
+	Keys          *keyspace.Collector // that has met all records, by slot too if the target has slots or Options.CountSlots; nil unless Options.Count
 	EngineVersion string              // from INFO, else from the RDB
 	ForkMicros    int64               // what the fork cost the engine, in microseconds; 0 if it would not say
 	Duration      time.Duration       // from connecting to the writer's last byte

@@ -420,7 +420,7 @@ func FuzzReplies(f *testing.F) {
 			return
 		}
 		var out bytes.Buffer
-		sum, err := receive(b, &out, nil, nil)
+		sum, err := receive(b, rdb.Options{Tee: &out})
 		if err == nil && (sum.Bytes != int64(out.Len()) || out.Len() < 10) {
 			t.Fatalf("%d bytes, summary %+v", out.Len(), sum)
 		}

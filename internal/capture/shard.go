@@ -93,10 +93,13 @@ func (f *feed) transfer(ctx context.Context, w io.Writer, slots *rdb.SlotSet, o 
 
 	f.body.onProgress = o.OnProgress
 	var err error
+	walk := rdb.Options{Tee: q, Slots: slots}
 	if o.Count {
-		r.Keys = keyspace.NewCollector(keyspace.Options{At: f.cut.at, Slots: slots != nil})
+		bySlot := slots != nil || o.CountSlots
+		r.Keys = keyspace.NewCollector(keyspace.Options{At: f.cut.at, Slots: bySlot})
+		walk.Keys, walk.NoSlots, walk.OnRecord = true, !bySlot, r.Keys.Add
 	}
-	r.Summary, err = receive(f.body, q, slots, r.Keys)
+	r.Summary, err = receive(f.body, walk)
 	f.link.close()
 	r.Transfer = time.Since(f.start)
 	if err == nil {
@@ -125,12 +128,8 @@ func (f *feed) transfer(ctx context.Context, w io.Writer, slots *rdb.SlotSet, o 
 	return r, nil
 }
 
-// receive reads the whole transfer and checks that the RDB ends where the transfer does. Keys, if not nil, counts the records.
-func receive(b *body, tee io.Writer, slots *rdb.SlotSet, keys *keyspace.Collector) (*rdb.Summary, error) {
-	o := rdb.Options{Tee: tee, Slots: slots}
-	if keys != nil {
-		o.Keys, o.NoSlots, o.OnRecord = true, true, keys.Add
-	}
+// receive reads the whole transfer and checks that the RDB ends where the transfer does.
+func receive(b *body, o rdb.Options) (*rdb.Summary, error) {
 	s := rdb.NewScanner(b, o)
 	sum, err := s.Scan()
 	if b.err != nil && b.err != io.EOF {

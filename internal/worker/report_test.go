@@ -3,10 +3,12 @@ package worker
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"testing"
 
 	"github.com/keyframe/keyframe/internal/dataset"
+	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/kftest"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/rdb"
@@ -62,5 +64,34 @@ func TestSnapshotKnowsItsKeySpace(t *testing.T) {
 	h.must(err)
 	if !bytes.Equal(g, w) {
 		t.Errorf("counted during the capture\n%.2000s\nand from the parts\n%.2000s", g, w)
+	}
+}
+
+// A serverless cache is in cluster mode, and so its keys are counted by slot.
+func TestServerlessSnapshotsCountSlots(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	c := h.cache(engine.Valkey, 50)
+	h.snapshot("s", c)
+	m, err := h.Store.ReadManifest(t.Context(), "s")
+	h.must(err)
+	key, err := h.Store.Unlock(t.Context(), m)
+	h.must(err)
+	got, err := h.Store.ReadReport(t.Context(), m, key)
+	h.must(err)
+	if got.Slots == nil {
+		t.Fatal("no slots")
+	}
+	want := map[int64]int64{}
+	for i := range 50 {
+		want[int64(rdb.KeySlot(fmt.Appendf(nil, "key:%d", i)))]++
+	}
+	for _, s := range got.Slots.Each {
+		if s[1] != want[s[0]] || s[2] < 100 {
+			t.Errorf("slot %d: %d keys in %d bytes, want %d", s[0], s[1], s[2], want[s[0]])
+		}
+	}
+	if len(got.Slots.Each) != len(want) {
+		t.Errorf("%d slots, want %d", len(got.Slots.Each), len(want))
 	}
 }

@@ -135,7 +135,7 @@ func (w *Worker) store(ctx context.Context, r *job.Running, s *resource.Snapshot
 		writers, targets = append(writers, shard), append(targets, t)
 	}
 	cut, err := capture.Capture(ctx, targets, capture.Options{
-		SpoolDir: w.Spool, Count: true,
+		SpoolDir: w.Spool, Count: true, CountSlots: s.Source.Layout == nil, // a serverless cache is in cluster mode
 		OnProgress: func(bytes, total int64) { r.Progress(ctx, copied{bytes, total}) }, //nolint:errcheck // a lost lease ends the context
 	})
 	if err != nil {

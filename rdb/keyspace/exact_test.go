@@ -261,7 +261,12 @@ func TestExactParts(t *testing.T) {
 			t.Errorf("slot %d: %+v, want %+v", s.Slot, s.Count, perSlot[s.Slot])
 		}
 	}
-	if r.Slots.Used != len(perSlot) || len(r.Databases) != len(perDB) {
+	for i, s := range r.Slots.Each {
+		if n := perSlot[int(s[0])]; n != (Count{s[1], s[2]}) || i > 0 && s[0] <= r.Slots.Each[i-1][0] {
+			t.Errorf("slot %v, want %v", s, n)
+		}
+	}
+	if r.Slots.Used != len(perSlot) || len(r.Slots.Each) != len(perSlot) || len(r.Databases) != len(perDB) {
 		t.Errorf("%d slots, %d databases; want %d, %d", r.Slots.Used, len(r.Databases), len(perSlot), len(perDB))
 	}
 	var types, encodings, expiry, sizes Count

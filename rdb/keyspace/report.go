@@ -7,7 +7,7 @@ import (
 )
 
 // MaxReport is the most bytes that a Report takes as JSON.
-const MaxReport = 1 << 20
+const MaxReport = 2 << 20
 
 // reportFormat is the version of the JSON.
 const reportFormat = 1
@@ -107,7 +107,12 @@ type Slots struct {
 	Heaviest []SlotCount `json:"heaviest"` // at most 20, by bytes
 	Keys     Spread      `json:"keys"`     // per used slot
 	Bytes    Spread      `json:"bytes"`    // likewise
+	Each     []SlotRow   `json:"each"`     // every used slot, by number
 }
+
+// SlotRow is a slot, its keys and its bytes: a SlotCount without names, as a cluster
+// has 16384 of them.
+type SlotRow [3]int64
 
 // SlotCount is what one slot takes.
 type SlotCount struct {
@@ -149,9 +154,9 @@ type Prefix struct {
 
 // Tags are the hash tags of keys, the text between the first '{' and the next '}',
 // by which a cluster puts keys into one slot. Bounds are as for Prefixes. Tags longer
-// than 127 bytes are left out.
+// than 127 bytes, and those behind the first 4096 of a key, are left out.
 type Tags struct {
-	Tagged   Count `json:"tagged"`   // keys that have a tag; exact
+	Tagged   Count `json:"tagged"`   // keys that have a tag, but for those left out; exact
 	Heaviest []Tag `json:"heaviest"` // by bytes
 	Unlisted Count `json:"unlisted"`
 	Exact    bool  `json:"exact"`

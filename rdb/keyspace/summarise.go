@@ -152,6 +152,7 @@ func spreadSlots(all *[rdb.Slots]Count) *Slots {
 	for slot, n := range all {
 		if n.Keys > 0 {
 			s.Heaviest = append(s.Heaviest, SlotCount{slot, n})
+			s.Each = append(s.Each, SlotRow{int64(slot), n.Keys, n.Bytes})
 			keys, bytes = append(keys, n.Keys), append(bytes, n.Bytes)
 		}
 	}
