@@ -2,11 +2,9 @@ package rdb
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/keyframe/keyframe/rdb/lzf"
 )
@@ -54,6 +52,7 @@ func (v *Value) walk(yield func(Element) bool) error {
 // v.err the whole of it is consumed too.
 func (v *Value) readElement() (e Element, err error) {
 	s := v.s
+	start := s.offset()
 	var ttl uint64
 	if v.typ == typeRedisHashTTL {
 		if ttl, err = s.readLength(); err != nil {
@@ -83,8 +82,8 @@ func (v *Value) readElement() (e Element, err error) {
 		e.Value, valueErr = v.readString(&v.texts.second, false)
 	case typeRedisHashTTL:
 		e.Value, valueErr = v.readString(&v.texts.second, false)
-		if ttl != 0 && valueErr == nil {
-			valueErr = v.expire(&e, v.minimum+int64(ttl)-1)
+		if at := v.minimum + int64(ttl) - 1; ttl != 0 && valueErr == nil && !e.expire(at) {
+			valueErr = s.corruptAt(start, "a field that expires at %d", at)
 		}
 	default: // typeValkeyHash2
 		e.Value, valueErr = v.readString(&v.texts.second, true)
@@ -94,8 +93,8 @@ func (v *Value) readElement() (e Element, err error) {
 		if err := s.need(8); err != nil {
 			return e, v.broke(err)
 		}
-		if at := int64(binary.LittleEndian.Uint64(s.buf[s.pos:])); at != -1 && valueErr == nil {
-			valueErr = v.expire(&e, at)
+		if at := int64(binary.LittleEndian.Uint64(s.buf[s.pos:])); at != -1 && valueErr == nil && !e.expire(at) {
+			valueErr = s.corrupt("a field that expires at %d", at)
 		}
 		s.pos += 8
 	}
@@ -105,13 +104,10 @@ func (v *Value) readElement() (e Element, err error) {
 	return e, valueErr
 }
 
-// expire gives a field its expiry. One before 1970 is damage, not a time.
-func (v *Value) expire(e *Element, ms int64) error {
-	if ms < 0 {
-		return v.s.corrupt("a field that expires at %d", ms)
-	}
+// expire gives a field its expiry. One before 1970 is damage, not a time: false.
+func (e *Element) expire(ms int64) bool {
 	e.ExpireAt = notZero(ms)
-	return nil
+	return ms >= 0
 }
 
 // readTextScore consumes a score of the first form: text behind its length, or
@@ -137,13 +133,8 @@ func (v *Value) readTextScore() (float64, error) {
 	if err != nil {
 		return 0, v.broke(err)
 	}
-	return s.parseScore(text, at)
-}
-
-// parseScore reads a score that is stored as text.
-func (s *Scanner) parseScore(text []byte, at int64) (float64, error) {
-	score, err := strconv.ParseFloat(string(text), 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
+	score, err := parseScoreText(text)
+	if err != nil {
 		return 0, s.corruptAt(at, "%.40q is no score", text)
 	}
 	return score, nil

@@ -2,6 +2,7 @@ package rdb
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/keyframe/keyframe/rdb/packed"
 )
@@ -35,8 +36,14 @@ func (s *Scanner) peekPlain() (head int, plain bool) {
 
 // broken turns what is wrong inside a blob into an error about the file.
 func (v *Value) broken(b blob, err error) error {
+	if err == nil {
+		return nil
+	}
 	var inside *packed.Error
-	if !errors.As(err, &inside) {
+	var piece *pieceError
+	if errors.As(err, &piece) {
+		inside = piece.in(v, b)
+	} else if !errors.As(err, &inside) {
 		return err
 	}
 	if b.stored {
@@ -141,11 +148,12 @@ func (v *Value) group(all func(func(packed.Element, error) bool), yield func(Ele
 		size = 2
 	}
 	var e Element
-	place := 0
+	place, n := 0, -1
 	for piece, err := range all {
 		if err != nil {
 			return err
 		}
+		n++
 		switch {
 		case place == 0:
 			e = Element{}
@@ -153,16 +161,14 @@ func (v *Value) group(all func(func(packed.Element, error) bool), yield func(Ele
 		case place == 2:
 			at, ok := piece.Integer()
 			if !ok {
-				return v.s.corrupt("a field that expires at %.40q", piece.Text)
+				return badPiece(n, "a field that expires at %.40q", piece.Text)
 			}
-			if at != 0 {
-				if err := v.expire(&e, at); err != nil {
-					return err
-				}
+			if at != 0 && !e.expire(at) {
+				return badPiece(n, "a field that expires at %d", at)
 			}
 		case v.kind == KindSortedSet:
-			if e.Score, err = v.scoreOf(piece); err != nil {
-				return err
+			if e.Score, err = scoreOf(piece); err != nil {
+				return badPiece(n, "%.40q is no score", piece.Text)
 			}
 		default:
 			e.Value = textOf(piece, &v.texts.second)
@@ -190,9 +196,34 @@ func textOf(piece packed.Element, room *[]byte) []byte {
 	return *room
 }
 
-func (v *Value) scoreOf(piece packed.Element) (float64, error) {
+func scoreOf(piece packed.Element) (float64, error) {
 	if piece.Number {
 		return float64(piece.Int), nil
 	}
-	return v.s.parseScore(piece.Text, v.s.offset())
+	return parseScoreText(piece.Text)
+}
+
+// pieceError says what is wrong with the n-th element of a listpack or ziplist.
+type pieceError struct {
+	n      int
+	reason string
+}
+
+func (e *pieceError) Error() string { return e.reason }
+
+func badPiece(n int, format string, args ...any) error {
+	return &pieceError{n, fmt.Sprintf(format, args...)}
+}
+
+// in returns the same as an error about a place in the blob. That of an element in
+// a ziplist would be much work to find.
+func (e *pieceError) in(v *Value, b blob) *packed.Error {
+	if v.typ == typeZsetZiplist {
+		return &packed.Error{Reason: fmt.Sprintf("element %d of the ziplist: %s", e.n, e.reason)}
+	}
+	w := packed.Listpack(b.p).Walk()
+	for range e.n + 1 {
+		w.Next()
+	}
+	return &packed.Error{Offset: w.Offset(), Reason: e.reason}
 }

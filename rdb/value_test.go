@@ -148,6 +148,53 @@ func TestBrokenBlobOffset(t *testing.T) {
 	})
 }
 
+// What is wrong with a score or an expiry is blamed on the place where Deep finds
+// it, however long the blob is around it.
+func TestBrokenScoreOffset(t *testing.T) {
+	t.Parallel()
+	var around []string
+	for i := range 40 {
+		around = append(around, "a member number "+string(rune('A'+i)), "17")
+	}
+	scores := append(append(around[:40:40], "bad", "1,5"), around[40:]...)
+	expiries := func(at string) []string { return append(append([]string{"f", "v", "9"}, "g", "w", at), "h", "x", "7") }
+	plain := func(at int64) *builder {
+		return newFile(80).key(typeValkeyHash2, "k").length(2).strings("f", "v").le64(9).strings("g", strings.Repeat("w", 500)).le64(uint64(at))
+	}
+	for name, c := range map[string]struct {
+		f      *builder
+		reason string
+	}{
+		"zset listpack":            {newFile(11).key(typeZsetListpack, "k").strings(listpackOf(scores...)), `"1,5" is no score`},
+		"zset listpack in LZF":     {newFile(11).key(typeZsetListpack, "k").lzf(listpackOf(scores...)), `: "1,5" is no score`},
+		"zset ziplist":             {newFile(11).key(typeZsetZiplist, "k").strings(ziplistOf(scores...)), `element 41 of the ziplist: "1,5" is no score`},
+		"expiry listpack":          {newFile(12).key(typeRedisHashPackEx, "k").le64(7).strings(listpackOf(expiries("soon")...)), `a field that expires at "soon"`},
+		"negative expiry listpack": {newFile(12).key(typeRedisHashPackEx, "k").le64(7).strings(listpackOf(expiries("-5")...)), "a field that expires at -5"},
+		"expiry of Redis":          {newFile(12).key(typeRedisHashTTL, "k").le64(1<<63).length(1).length(5).strings("f", strings.Repeat("v", 500)), "a field that expires at -9223372036854775804"},
+		"expiry of Valkey":         {plain(-9), "a field that expires at -9"},
+	} {
+		file := c.f.set("next", "v").end()
+		_, deepErr := scanDeep(file, 128)
+		var found, deep *CorruptError
+		read(t, file, func(r *Record, v *Value) {
+			if _, err := v.Decode(1 << 20); err != nil && !errors.As(err, &found) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		if found == nil || !errors.As(deepErr, &deep) {
+			t.Errorf("%s: found %v, deeply %v", name, found, deepErr)
+			continue
+		}
+		within := deep.Offset
+		if strings.HasSuffix(name, "LZF") {
+			within = 12 // where the string begins; Deep tells where its bytes do
+		}
+		if found.Offset != within || !strings.Contains(found.Reason, c.reason) {
+			t.Errorf("%s: %v; deeply %v", name, found, deep)
+		}
+	}
+}
+
 // Limits hold for what comes out, whatever lengths claim.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
