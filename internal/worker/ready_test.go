@@ -93,7 +93,8 @@ func TestUndoDoesNotWaitForTheDead(t *testing.T) {
 	for name, c := range map[string]struct {
 		shards int
 		sig    syscall.Signal
-	}{"group": {1, syscall.SIGKILL}, "cluster": {2, syscall.SIGKILL}, "silence": {1, syscall.SIGSTOP}} {
+		reason string
+	}{"group": {1, syscall.SIGKILL, ""}, "cluster": {2, syscall.SIGKILL, "a primary ended"}, "silence": {1, syscall.SIGSTOP, "does not answer"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, shards := newHall(t), c.shards
@@ -138,20 +139,21 @@ func TestUndoDoesNotWaitForTheDead(t *testing.T) {
 			}
 			pid := h.Engines.PID(dies.ID)
 			h.must(syscall.Kill(pid, c.sig))
-			if c.sig == syscall.SIGSTOP {
+			if c.reason != "" { // nothing else can end it
 				kftest.Eventually(t, "the wait to end", func() error {
 					return h.DB.View(t.Context(), func(tx *metastore.Tx) error {
 						j, err := job.Get(tx, id)
-						if err == nil && !strings.Contains(j.LastError, "does not answer") {
+						if err == nil && !strings.Contains(j.LastError, c.reason) {
 							err = errors.New("it goes on: " + j.LastError)
 						}
 						return err
 					})
 				})
-				h.must(syscall.Kill(pid, syscall.SIGKILL))
 			}
 			if dies != lead {
 				h.must(h.command(t.Context(), lead.ID, "CONFIG", "SET", "repl-diskless-sync-delay", "0"))
+			} else if c.sig == syscall.SIGSTOP {
+				h.must(syscall.Kill(pid, syscall.SIGKILL))
 			}
 			j, err := job.Wait(kftest.Context(t), h.DB, id)
 			h.must(err)

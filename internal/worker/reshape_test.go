@@ -454,10 +454,10 @@ func TestReshardIsRepairedOrAccepted(t *testing.T) {
 	g, err := h.openRing(t.Context(), d.Nodes)
 	h.must(err)
 	defer g.close()
-	m, err := h.newMover(t.Context(), g, route{d.Nodes[0], d.Nodes[1]})
+	m, err := h.newMover(t.Context(), route{d.Nodes[0], d.Nodes[1]}, newRoom(g))
 	h.must(err)
 	defer m.close()
-	m.tally, m.room = &tally{}, &room{ring: g}
+	m.tally = &tally{}
 	open := []int{10, 11, 12, 13, 14, 15}
 	h.must(m.mark(t.Context(), m.dst, open, "IMPORTING", m.fromID))
 	h.must(m.mark(t.Context(), m.src, open[2:], "MIGRATING", m.toID))

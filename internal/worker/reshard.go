@@ -27,7 +27,7 @@ func (w *Worker) reshard(ctx context.Context, g *ring, shards []resource.Shard, 
 	if err := g.shareFunctions(ctx, shards); err != nil {
 		return err
 	}
-	room := &room{ring: g}
+	room := newRoom(g)
 	plans := []func() (map[route][]int, error){
 		func() (map[route][]int, error) { return g.halfMoved(ctx) },
 		func() (map[route][]int, error) { return g.misplaced(shards) },
@@ -246,12 +246,12 @@ func (w *Worker) travel(ctx context.Context, g *ring, r route, slots []int, t *t
 	})
 	for range min(lanes, len(slots)/slotsAtOnce+1) {
 		eg.Go(func() error {
-			m, err := w.newMover(ctx, g, r)
+			m, err := w.newMover(ctx, r, room)
 			if err != nil {
 				return err
 			}
 			defer m.close()
-			m.tally, m.room = t, room
+			m.tally = t
 			for some := range next {
 				if err := m.move(ctx, some); err != nil {
 					return err
@@ -274,12 +274,12 @@ type mover struct {
 	room         *room
 }
 
-func (w *Worker) newMover(ctx context.Context, g *ring, r route) (*mover, error) {
+func (w *Worker) newMover(ctx context.Context, r route, room *room) (*mover, error) {
 	to, err := w.Engines.Node(r.to.ID)
 	if err != nil {
 		return nil, err
 	}
-	m := &mover{route: r, fromID: engine.ClusterID(r.from.ID), toID: engine.ClusterID(r.to.ID)}
+	m := &mover{route: r, room: room, fromID: engine.ClusterID(r.from.ID), toID: engine.ClusterID(r.to.ID)}
 	at := to.Endpoint()
 	m.head = []string{"MIGRATE", at.Address, strconv.Itoa(at.Port), "", "0"}
 	m.tail = []string{"REPLACE", "AUTH2", engine.AdminUser, to.Password.Reveal(), "KEYS"}
@@ -290,6 +290,7 @@ func (w *Worker) newMover(ctx context.Context, g *ring, r route) (*mover, error)
 		m.src.Close()
 		return nil, err
 	}
+	m.src.Limit, m.dst.Limit = room.limit, room.limit
 	return m, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyframe/keyframe/internal/engine"
@@ -41,7 +42,16 @@ func (t *tally) add(slots, keys int) {
 type room struct {
 	ring  *ring
 	mu    sync.Mutex
-	bytes int64
+	bytes atomic.Int64 // of the largest value so far
+}
+
+// newRoom makes room in a ring for values of the usual size. The ring's connections wait from now on for as long as such values take.
+func newRoom(g *ring) *room {
+	r := &room{ring: g}
+	for _, c := range g.conns {
+		c.Limit = r.limit
+	}
+	return r
 }
 
 // usual is the size up to which the engines' own limits do.
@@ -60,17 +70,23 @@ func (r *room) brace(ctx context.Context) error {
 	return r.set(ctx, map[string]string{"cluster-node-timeout": strconv.FormatInt(composure.Milliseconds(), 10)})
 }
 
+// composed is how long a node may be silent while a value of so many bytes moves.
+func composed(bytes int64) time.Duration { return composure + time.Duration(bytes/slowest)*2*time.Second }
+
+// limit is how long an engine may take to answer any command. One may have to wait while every lane moves a value as large as the largest.
+func (r *room) limit() time.Duration { return agreement + lanes*composed(max(r.bytes.Load(), usual)) }
+
 func (r *room) make(ctx context.Context, bytes int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if bytes <= max(r.bytes, usual) {
+	if bytes <= max(r.bytes.Load(), usual) {
 		return nil
 	}
-	patience := composure + time.Duration(bytes/slowest)*2*time.Second
+	patience := composed(bytes)
 	err := r.set(ctx, map[string]string{"proto-max-bulk-len": strconv.FormatInt(max(512<<20, 4*bytes), 10),
 		"client-query-buffer-limit": strconv.FormatInt(max(1<<30, 4*bytes), 10), "cluster-node-timeout": strconv.FormatInt(patience.Milliseconds(), 10)})
 	if err == nil {
-		r.bytes = bytes
+		r.bytes.Store(bytes)
 	}
 	return err
 }

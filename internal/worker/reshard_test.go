@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/keyframe/keyframe/internal/dataset"
 	"github.com/keyframe/keyframe/internal/engine"
@@ -32,10 +33,10 @@ func TestHalfMovedSlotsSurviveAFailover(t *testing.T) {
 			g, err := h.openRing(t.Context(), d.Nodes)
 			h.must(err)
 			defer g.close()
-			m, err := h.newMover(t.Context(), g, route{d.Primary("0001"), d.Primary("0002")})
+			m, err := h.newMover(t.Context(), route{d.Primary("0001"), d.Primary("0002")}, newRoom(g))
 			h.must(err)
 			defer m.close()
-			m.tally, m.room = &tally{}, &room{ring: g}
+			m.tally = &tally{}
 			var open []int
 			for s := range 60 {
 				open = append(open, s)
@@ -91,6 +92,30 @@ func TestAgreementEndsWithANode(t *testing.T) {
 	if err := g.until(ctx, g.agreed); !errors.Is(err, resp.ErrBroken) || ctx.Err() != nil {
 		t.Errorf("the wait ended with %v", err)
 	}
+}
+
+// Engines that hang do not hold a resharding for ever. Those that move large values, and those behind them, are not taken for such.
+func TestMovesHaveTime(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	d := h.group(engine.Valkey, true, 2, 0)
+	g, err := h.openRing(t.Context(), d.Nodes)
+	h.must(err)
+	defer g.close()
+	room := newRoom(g)
+	m, err := h.newMover(t.Context(), route{d.Nodes[0], d.Nodes[1]}, room)
+	h.must(err)
+	defer m.close()
+	for _, bytes := range []int64{usual, 10 << 30} {
+		h.must(room.make(t.Context(), bytes))
+		takes := time.Duration(bytes/slowest) * time.Second
+		for what, c := range map[string]*resp.Conn{"source": m.src, "target": m.dst, "ring": g.conns[d.Nodes[0].ID]} {
+			if limit := c.Limit(); limit < lanes*takes || limit > time.Minute+lanes*(2*takes+time.Minute) {
+				t.Errorf("%s: %v for values that take %v each", what, limit, takes)
+			}
+		}
+	}
+	h.must(room.tidy(t.Context()))
 }
 
 // strays counts the keys of a primary in the first slots that it does not own.

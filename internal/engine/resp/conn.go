@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -17,6 +18,10 @@ var ErrBroken = errors.New("resp: connection is broken")
 
 // Conn is a connection to an engine. It may be shared by goroutines; commands queue up behind each other.
 type Conn struct {
+	// Limit is how long a command waits for its reply at most, whatever its context says. Nil: for ever, as an engine that hangs keeps its
+	// connections open. It is set before commands are sent, and called by each.
+	Limit func() time.Duration
+
 	mu     sync.Mutex
 	nc     net.Conn
 	w      *bufio.Writer
@@ -82,7 +87,14 @@ func (c *Conn) Pipeline(ctx context.Context, cmds ...[]string) ([]Value, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	deadline, _ := ctx.Deadline() // zero: none
+	deadline, bounded := ctx.Deadline() // zero: none
+	var limit time.Duration
+	if c.Limit != nil {
+		limit = c.Limit()
+		if until := time.Now().Add(limit); !bounded || until.Before(deadline) {
+			deadline = until
+		}
+	}
 	if err := c.nc.SetDeadline(deadline); err != nil {
 		return nil, c.fail(ctx, err)
 	}
@@ -94,6 +106,9 @@ func (c *Conn) Pipeline(ctx context.Context, cmds ...[]string) ([]Value, error) 
 	vs, err := c.exchange(cmds)
 	if !stop() {
 		<-cancelled // or its deadline could hit the next command
+	}
+	if limit > 0 && errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+		err = fmt.Errorf("resp: no reply within %v: %w", limit, err)
 	}
 	if err != nil {
 		return nil, c.fail(ctx, err)

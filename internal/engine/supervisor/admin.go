@@ -49,10 +49,12 @@ func (s *Supervisor) dial(ctx context.Context, n Node) (*resp.Conn, error) {
 		c.Close()
 		return nil, err
 	}
+	c.Limit = func() time.Duration { return s.opts.Silence }
 	return c, nil
 }
 
-// Admin opens a connection to a Valkey or Redis node as the admin user. The caller closes it.
+// Admin opens a connection to a Valkey or Redis node as the admin user. The caller closes it. Commands fail when the engine says nothing for
+// Options.Silence, unless the caller sets another limit.
 func (s *Supervisor) Admin(ctx context.Context, id string) (*resp.Conn, error) {
 	n, err := s.Node(id)
 	if err != nil {

@@ -22,7 +22,8 @@ type Progress struct {
 }
 
 // WaitReady returns once the node serves clients: it answers, has loaded its data, is in step with its primary if it is a replica
-// and, in cluster mode, knows that all 16384 slots are served. A process that ends meanwhile is an error at once, with the last lines of its log. Progress may be nil.
+// and, in cluster mode, knows that all 16384 slots are served. A process that ends meanwhile is an error at once, with the last lines of its log,
+// and one that says nothing for Options.Silence is an error then. Progress may be nil.
 func (s *Supervisor) WaitReady(ctx context.Context, id string, progress func(Progress)) error {
 	return s.wait(ctx, id, true, progress)
 }
@@ -63,6 +64,7 @@ func (s *Supervisor) wait(ctx context.Context, id string, joined bool, progress 
 	last := Progress{Phase: "starting"}
 	progress(last)
 	var why error
+	answered := time.Now()
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		var now Progress
 		if node.Engine == engine.Memcached {
@@ -86,6 +88,13 @@ func (s *Supervisor) wait(ctx context.Context, id string, joined bool, progress 
 				last = now
 				progress(now)
 			}
+			var said *resp.Error
+			if now.Phase != "" || errors.As(why, &said) {
+				answered = time.Now()
+			}
+		}
+		if time.Since(answered) > s.opts.Silence {
+			return fmt.Errorf("node %s has said nothing for %v: %w", id, s.opts.Silence, why)
 		}
 		if pause(ctx, wait) != nil {
 			cause := context.Cause(ctx)

@@ -31,6 +31,7 @@ type Options struct {
 	Log       *slog.Logger     // default: discards
 	Now       func() time.Time // default: time.Now; for certificates
 	Grace     time.Duration    // between SIGTERM and SIGKILL; default 10 s
+	Silence   time.Duration    // of an engine, until who asks it something or waits for it gives it up; default 5 minutes
 
 	// OnDeath is told of every process that ended without being asked to. It runs on its own goroutine.
 	OnDeath func(Death)
@@ -136,6 +137,9 @@ func New(o Options) (*Supervisor, error) {
 	}
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Second
+	}
+	if o.Silence <= 0 {
+		o.Silence = 5 * time.Minute
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {

@@ -26,6 +26,7 @@ func (s *Supervisor) SaveAndStop(ctx context.Context, id string) error {
 		return err
 	}
 	defer c.Close()
+	c.Limit = nil // it is as quiet as this while it saves, however much that is
 	p := n.process()
 	p.expected.Store(true)
 	_, answer := c.Do(ctx, "SHUTDOWN", "SAVE") // ends with the connection
