@@ -165,7 +165,7 @@ func Run(ctx context.Context, w io.Writer, o Options, more ...func(context.Conte
 		}
 		rows = append(rows, extra...)
 	}
-	fmt.Fprintf(w, "%s %s, %d keys, RDB of %d MB, medians of %d runs, %d cores.\n\n", s.Engine, s.Node.Binary.Version, s.Keys, s.Size/1e6, s.Runs, runtime.NumCPU())
+	fmt.Fprintf(w, "%s %s, %d keys, RDB of %d MB, medians of %d runs (three times as many where both are close), %d cores.\n\n", s.Engine, s.Node.Binary.Version, s.Keys, s.Size/1e6, s.Runs, runtime.NumCPU())
 	if err := Table(w, rows); err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (s *Stage) basics(ctx context.Context) ([]Row, error) {
 	var rows []Row
 	for _, m := range []Measure{
 		{Name: "capture", Anchor: s.CLI("/dev/null"), AnchorName: s.cli() + " --rdb /dev/null", Ours: s.Capture, Limit: 1.15},
-		{Name: "capture that counts what is in the key space", Anchor: s.Capture, AnchorName: "capture that does not", Ours: s.CaptureCounted, Limit: 1.05},
+		{Name: "capture that counts what is in the key space", Anchor: s.Capture, AnchorName: "capture that does not", Ours: s.CaptureCounted, Limit: 1.05, Close: true},
 		{Name: "capture to a file, fsync", Anchor: s.CLI(s.Temp("cli.rdb")), AnchorName: s.cli() + " --rdb FILE",
 			Ours: func(ctx context.Context) error { return s.CaptureTo(ctx, s.Temp("capture.rdb")) }, Limit: 1.15},
 		{Name: "verify an RDB: CRC64, every record", Anchor: s.Check, AnchorName: s.check(), Ours: s.Scan, Limit: 1},

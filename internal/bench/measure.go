@@ -20,6 +20,7 @@ type Measure struct {
 	Anchor     func(context.Context) error
 	Ours       func(context.Context) error
 	Limit      float64 // the ratio that we promise, 0 is no promise
+	Close      bool    // the two are so close that it takes three times the runs to tell them apart
 
 	After func(context.Context) error // tidies up after both sides of a run, not measured; may be nil
 }
@@ -51,7 +52,11 @@ func (t Times) String() string {
 // Compare runs both sides in turn, so that what else the machine does meets both.
 func (s *Stage) Compare(ctx context.Context, m Measure) (Row, error) {
 	row := Row{Measure: m, Size: s.Size}
-	for range s.Runs {
+	runs := s.Runs
+	if m.Close {
+		runs *= 3
+	}
+	for range runs {
 		for _, side := range []struct {
 			name  string
 			f     func(context.Context) error

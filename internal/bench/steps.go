@@ -39,7 +39,7 @@ func (s *Stage) Capture(ctx context.Context) error {
 
 // CaptureCounted takes a capture as snapshots do, which tell what is in them, and drops it.
 func (s *Stage) CaptureCounted(ctx context.Context) error {
-	r, err := capture.Shard(ctx, s.Source, io.Discard, capture.Options{SpoolDir: s.temp, Count: true})
+	r, err := capture.Shard(ctx, s.Source, io.Discard, capture.Options{SpoolDir: s.temp, Count: true, CountSlots: true})
 	if err == nil {
 		if report := r.Keys.Report(r.Summary); report.Keys != s.Keys {
 			err = fmt.Errorf("%d keys were counted of %d", report.Keys, s.Keys)
