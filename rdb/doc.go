@@ -144,8 +144,9 @@
 //
 // Any bytes may be fed to this package. Time is linear in what is read. It does
 // not panic, and answers with a [CorruptError] that names the offset, the part of
-// the file and the reason. Memory grows with bytes that arrived, never with what a
-// length claims.
+// the file and the reason; a [SlotError] wraps one. Only what may be sound but is too
+// large to be held is refused with [ErrTooLarge]. Memory grows with bytes that
+// arrived, never with what a length claims.
 //
 // Errors in the frame of a file end the scan, for there is no telling where the
 // next record begins. Errors inside a compressed string or a packed blob end only

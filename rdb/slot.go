@@ -46,7 +46,7 @@ func (s *SlotSet) Len() (n int) {
 }
 
 // SlotError says that a record is in a file where its slot does not belong. It
-// matches ErrCorrupt.
+// wraps a CorruptError, and so matches ErrCorrupt.
 type SlotError struct {
 	Offset int64 // of the record's first byte, from the magic
 	Record int64 // its number in the file, from 1
@@ -57,8 +57,10 @@ func (e *SlotError) Error() string {
 	return fmt.Sprintf("rdb: record %d at offset %d has a key of slot %d, which does not belong here", e.Record, e.Offset, e.Slot)
 }
 
-// Is makes errors.Is find ErrCorrupt.
-func (e *SlotError) Is(target error) bool { return target == ErrCorrupt }
+// Unwrap returns the same as a CorruptError.
+func (e *SlotError) Unwrap() error {
+	return &CorruptError{Offset: e.Offset, Section: "key", Reason: fmt.Sprintf("record %d is of slot %d, which does not belong here", e.Record, e.Slot)}
+}
 
 // crc16Tables[n] hold the checksum of a byte and n zeros behind it, of
 // CRC16-XMODEM: polynomial 0x1021, highest bit first, starting from 0.

@@ -96,6 +96,10 @@ func TestRecordsOutsideOfSlots(t *testing.T) {
 					if !errors.As(err, &wrong) || wrong.Slot != slot || wrong.Record != first+1 || !errors.Is(err, ErrCorrupt) {
 						t.Fatalf("%s: %q: %v, want slot %d in record %d", smp.name, w.key, err, slot, first+1)
 					}
+					var corrupt *CorruptError
+					if !errors.As(err, &corrupt) || corrupt.Offset != wrong.Offset || corrupt.Section != "key" || corrupt.Reason == "" {
+						t.Fatalf("%s: %q: %v is %+v", smp.name, w.key, err, corrupt)
+					}
 				}
 			}
 		}
