@@ -24,7 +24,7 @@ func newDeep(wanted bool) *deep {
 	if !wanted {
 		return nil
 	}
-	return &deep{seen: newSeen(), names: newSeen(), pendingID: maphash.MakeSeed()}
+	return &deep{seen: newSeen(lastSeen), names: newSeen(lastSeen - 1), pendingID: maphash.MakeSeed()}
 }
 
 // trim gives up what only an unusual value needed.

@@ -331,6 +331,7 @@ func (s *Scanner) verifyGroup(form int) error {
 			return err
 		}
 	}
+	s.deep.names.reset(0) // before the table of groups may have to grow
 	if all != owned {
 		return s.corruptAt(at, "the %d pending entries of a group are not the %d of its consumers", all.n, owned.n)
 	}

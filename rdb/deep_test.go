@@ -2,6 +2,7 @@ package rdb
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -137,5 +138,49 @@ func TestDeepAcceptsBackwards(t *testing.T) {
 				t.Errorf("%s: %d entries", name, n)
 			}
 		})
+	}
+}
+
+// held is what the tables of hashes take.
+func (t *seen) held() (bytes int) {
+	for _, table := range t.tables {
+		bytes += 8 * len(table)
+	}
+	return bytes
+}
+
+// The tables of groups and of consumers stay within what is promised of both, also
+// while one of them grows.
+func TestDeepMemory(t *testing.T) {
+	t.Parallel()
+	const promised = 32 << 20
+	d := newDeep(true)
+	rng := rand.New(rand.NewPCG(1, 2))
+	fill := func(table, other *seen) {
+		table.reset(0)
+		for range 2 << lastSeen {
+			before := table.size
+			table.addHash(rng.Uint64())
+			if growing := 8 << before; table.size > before && table.held()+growing+other.held() > promised {
+				t.Fatalf("%d and %d bytes while one grows from %d", table.held(), other.held(), growing)
+			}
+		}
+	}
+	fill(&d.seen, &d.names)
+	fill(&d.names, &d.seen)
+	if d.seen.size != lastSeen || d.names.size != lastSeen-1 {
+		t.Errorf("tables of 2^%d and 2^%d", d.seen.size, d.names.size)
+	}
+
+	// Consumers are forgotten before the next group.
+	f := newFile(11).streamOf(0, 9).length(1).strings("g").lengths(9, 9, 9, 0)
+	const many = 1 << (keepSeen + 1)
+	f.length(many)
+	for i := range many {
+		f.length(4).le32(uint32(i)).zeros(16).length(0)
+	}
+	s := NewScanner(bytes.NewReader(f.end()), Options{Deep: true})
+	if _, err := s.Scan(); err != nil || s.deep.names.held() > 1<<20 {
+		t.Errorf("%d bytes are held for consumers that were, %v", s.deep.names.held(), err)
 	}
 }

@@ -165,8 +165,7 @@
 //   - State: 48 bytes for each pending entry, and up to two and a quarter times that
 //     while it reads them. OnFunction: one library of at most 16 MiB.
 //   - Options.Deep: up to 32 MiB to find members that come twice, and one packed
-//     blob of at most 1 GiB. Of collections of more than a million and a half elements
-//     the later ones are compared with these only.
+//     blob of at most 1 GiB, compressed and not.
 //   - A Splitter: for each source some 2 MiB, or 4 KiB for each output if that is
 //     more, and the key at hand, the blob that is rewritten, or twice the function
 //     library or data of a module beside the keys, of at most 16 MiB; some 2 MiB to know

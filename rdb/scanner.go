@@ -34,12 +34,13 @@ type Options struct {
 
 	// Deep verifies every value, not only its lengths: LZF, packed blobs, streams,
 	// scores, and that the members of a collection differ, the first million and a
-	// half of them from each other and from the rest. It refuses what an engine with
-	// sanitize-dump-payload refuses, and what that does not see: scores that are no
-	// numbers, and streams that contradict themselves.
+	// half of them from each other and from the rest; of the consumers of a group, half
+	// as many. It refuses what an engine with sanitize-dump-payload refuses, and what
+	// that does not see: scores that are no numbers, and streams that contradict
+	// themselves.
 	//
 	// Memory holds one packed blob, compressed and not, as its bytes arrive, of at
-	// most 1 GiB as in the engines, and up to 24 MiB to compare members.
+	// most 1 GiB as in the engines, and up to 32 MiB to compare members.
 	// Values that OnValue reads are checked only as far as reading does.
 	Deep bool
 

@@ -3,7 +3,9 @@ package rdb
 import "hash/maphash"
 
 // Bounds on a table of hashes: 2^firstSeen slots at first and 2^lastSeen, 16 MiB,
-// at most. What is above keepSeen is given up when a collection ends.
+// at most; of consumers, which are compared beside the groups, half as many. What is
+// above keepSeen is given up when a collection ends. While a table grows, the one
+// before, of half its size, is there too: in all that is 30 MiB.
 const (
 	firstSeen = 5
 	keepSeen  = 16
@@ -14,18 +16,20 @@ const (
 // hashes under a seed of its own, so that no file can be made that collides in
 // it; that two different elements among a million do is a chance of one in
 // thirty million. Of a collection that is larger than the table the first
-// million and a half of elements are remembered, and all compared with these.
+// million and a half of elements (of consumers, half as many) are remembered, and all
+// compared with these.
 type seen struct {
 	seed   maphash.Seed
 	secret [3]uint64              // the same for integers; two of them odd
 	tables [lastSeen + 1][]uint64 // by the logarithm of their size; a slot of 0 is free
 	slots  []uint64               // the table in use
 	size   int                    // its logarithm
+	last   int                    // the greatest it may have
 	room   int                    // for hashes before it is three quarters full
 }
 
-func newSeen() seen {
-	t := seen{seed: maphash.MakeSeed()}
+func newSeen(last int) seen {
+	t := seen{seed: maphash.MakeSeed(), last: last}
 	for i := range t.secret {
 		t.secret[i] = maphash.Bytes(t.seed, []byte{byte(i)}) | 1
 	}
@@ -73,7 +77,7 @@ func (t *seen) addHash(h uint64) bool {
 			return false
 		case 0:
 			if t.room == 0 {
-				if t.size == lastSeen {
+				if t.size == t.last {
 					return true
 				}
 				t.grow()
