@@ -71,7 +71,9 @@ func (r *room) brace(ctx context.Context) error {
 }
 
 // composed is how long a node may be silent while a value of so many bytes moves.
-func composed(bytes int64) time.Duration { return composure + time.Duration(bytes/slowest)*2*time.Second }
+func composed(bytes int64) time.Duration {
+	return composure + time.Duration(bytes/slowest)*2*time.Second
+}
 
 // limit is how long an engine may take to answer any command. One may have to wait while every lane moves a value as large as the largest.
 func (r *room) limit() time.Duration { return agreement + lanes*composed(max(r.bytes.Load(), usual)) }

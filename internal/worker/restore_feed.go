@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -105,7 +106,9 @@ func (w *Worker) spread(ctx context.Context, from []dump, to *receiver, hungry m
 	pipes := make([]io.Writer, len(to.primaries))
 	var opened sync.WaitGroup
 	routed := make(chan struct{})
-	var result error // of the routing, once routed is closed
+	release := sync.OnceFunc(func() { close(routed) })
+	defer release()        // or those that were opened would be held for ever if the routing panics
+	result := errElsewhere // of the routing, once routed is closed
 	for i, n := range to.primaries {
 		if !hungry[n.ID] {
 			pipes[i] = io.Discard
@@ -133,11 +136,13 @@ func (w *Worker) spread(ctx context.Context, from []dump, to *receiver, hungry m
 	}
 	opened.Wait()
 	var written []rdb.Written
-	if result = context.Cause(ctx); result == nil {
+	if context.Cause(ctx) != nil {
+		result = context.Cause(ctx)
+	} else if !slices.Contains(pipes, nil) { // one that did not start ends ctx only after it was counted, and has the reason
 		failpoint.Hit("create-cache.routing")
 		written, result = w.route(ctx, from, to, pipes, p)
 	}
-	close(routed)
+	release()
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
