@@ -96,6 +96,8 @@ func (s *Supervisor) kill(ctx context.Context, id string) error {
 			known.expected.Store(true)
 		}
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, dying, fmt.Errorf("node %s: process %d does not end, not even when killed", id, p.PID))
+	defer cancel()
 	for p.alive() {
 		if err := unix.Kill(p.PID, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("node %s: %w", id, err)

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// dying is how long a process that was killed may take to be gone: a large one is not at once, and one that waits for a disk may never be.
+const dying = time.Minute
+
 // Stop ends a node's process and waits until it is gone: SIGTERM, and SIGKILL after the grace period or when the context
 // ends. A node that does not run is left alone. Without replicas or an append-only file the node's data is lost.
 func (s *Supervisor) Stop(ctx context.Context, id string) error {
@@ -63,7 +66,7 @@ func (s *Supervisor) halt(ctx context.Context, n *node) error {
 		case <-p.done:
 		case <-s.stop:
 			return errors.New("supervisor is closed")
-		case <-time.After(30 * time.Second):
+		case <-time.After(dying):
 			return fmt.Errorf("node %s: process %d does not end, not even when killed", id, p.PID)
 		}
 	}
