@@ -100,8 +100,9 @@
 // [Lower] rewrites a file for an older engine: under an older version, with the
 // values in older types where that is all it takes. [MinVersion] tells which
 // engines load a file as it is, and [LowestVersion] which could load what Lower
-// makes of it. What an older engine does not have, such as fields that expire, is
-// refused with [ErrCannotLower].
+// makes of it. Hashes whose fields expire, which each family stores in its own way,
+// cross over. What an older engine does not have, such as just these, is refused
+// with [ErrCannotLower].
 //
 // # Writing
 //

@@ -2,7 +2,6 @@ package rdb
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strings"
 )
 
@@ -230,12 +229,21 @@ func (s *Scanner) await() {
 	s.taken, s.feed.dest, s.holdMax = s.pos, undecided, maxOpcodes
 }
 
-// crosses refuses types that the other family gives another meaning.
-func (s *Scanner) crosses(at int64, l layout) error {
-	if s.feed == nil || s.op < typeFamilySpecific || s.family == s.feed.to.target {
-		return nil
+// crosses tells whether the new file is one of the other family, which gives the
+// type another meaning.
+func (s *Scanner) crosses() bool {
+	if s.op < typeFamilySpecific || s.ceiling == 0 {
+		return false
 	}
-	return fmt.Errorf("%w to %s version %d: %s at offset %d exists only in files of %s", ErrCannotLower, s.feed.to.target, s.ceiling, l.name, at, s.family)
+	return s.family != s.target()
+}
+
+// target is the family of the new file.
+func (s *Scanner) target() family {
+	if s.feed != nil {
+		return s.feed.to.target
+	}
+	return redis
 }
 
 // readLibrary reads a function library, tells OnFunction of it, and sends it to

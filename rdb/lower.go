@@ -51,9 +51,13 @@ func MinVersion(s *Summary) int {
 // LowestVersion returns the lowest RDB version that Lower, or a Splitter, can
 // give to what a file holds, storing values in older types where those serve and
 // leaving hints per slot out: at most MinVersion, and above 9 only for functions (10),
-// hashes whose fields expire (12 of Redis, 80 of Valkey) and slot imports (80).
+// hashes whose fields expire (12) and slot imports (80).
 func LowestVersion(s *Summary) int {
 	rewritten := *s
+	if s.Family == FamilyValkey && s.Types[typeValkeyHash2] > 0 {
+		rewritten.Types[typeValkeyHash2] = 0
+		return max(12, LowestVersion(&rewritten))
+	}
 	rewritten.SlotInfos = 0
 	for t, n := range s.Types {
 		if older, ok := olderType(byte(t), lowestTarget); ok {
@@ -70,15 +74,17 @@ func LowestVersion(s *Summary) int {
 // listpacks element by element, and streams without the time at which each
 // consumer was last active; below 10, hashes and sorted sets in listpacks element
 // by element, lists in ziplists, and streams without their first and greatest
-// deleted IDs and the counts of entries added and read. All other records are
-// copied as they are. The checksum is computed anew, and hints per slot, which
-// the engines before version 12 refuse, are left out. r is verified like by Scan
-// and may be read beyond the file's end. Memory holds one packed blob at a time.
+// deleted IDs and the counts of entries added and read. Hashes of Valkey whose
+// fields expire become those of Redis. All other records are copied as they are.
+// The checksum is computed anew, and hints per slot, which the engines before
+// version 12 refuse, are left out. r is verified like by Scan and may be read
+// beyond the file's end. Memory holds one packed blob at a time, or the first few
+// MiB of a hash whose fields expire.
 //
 // It fails with ErrCannotLower as soon as it meets something that no older type
-// can hold: function libraries below 10, and hashes whose fields expire (see
-// LowestVersion to know before). What w has received by then, as with any other
-// error, is not a file.
+// can hold: function libraries below 10, and below 12 hashes whose fields expire
+// (see LowestVersion to know before). What w has received by then, as with any
+// other error, is not a file.
 //
 // The Summary describes what was written.
 func Lower(r io.Reader, w io.Writer, version int) (*Summary, error) {

@@ -68,7 +68,7 @@ func TestLowerRefuses(t *testing.T) {
 		{"second of two", newFile(12).set("k", "v").key(typeRedisHashPackEx, "k").le64(1).strings("v").end(), 9, "hash with TTLs, listpack at offset 14 needs version 12"},
 		{"function", newFile(11).bytes(opFunction).strings("#!lua").end(), 9, "function library at offset 9 needs version 10"},
 		{"slot import", newFile(80).bytes(opSlotImport).strings("j").lengths(0).end(), 12, "slot import at offset 9 needs version 80"},
-		{"Valkey's hash", newFile(80).key(typeValkeyHash2, "k").lengths(0).end(), 12, "needs version 80"},
+		{"Valkey's hash", newFile(80).key(typeValkeyHash2, "k").lengths(0).end(), 11, "to version 11: hash with TTLs at offset 9 needs version 12"},
 		{"upwards", newFile(10).end(), 11, "version 10, less than 11"},
 		{"too low", newFile(10).end(), 8, "only 9 to 12"},
 		{"too high", newFile(80).end(), 80, "only 9 to 12"},

@@ -9,7 +9,8 @@ import (
 	"github.com/keyframe/keyframe/rdb/packed"
 )
 
-// A file of a lower version may have to store a value in an older type. While
+// A file of a lower version, or of the other family, may have to store a value in
+// another type. While
 // such a record is walked, what must not be in the new file is left out of what
 // is passed on, and what takes its place is put in between. Memory holds one
 // packed blob, or one element, at a time.
@@ -87,7 +88,7 @@ func (s *Scanner) replaceType(older byte) error {
 	return s.putIn([]byte{older})
 }
 
-// rewriteValue consumes a value and passes it on as one of an older type.
+// rewriteValue consumes a value and passes it on as one of another type.
 func (s *Scanner) rewriteValue(older byte) error {
 	switch older {
 	case typeStream1:
@@ -96,6 +97,11 @@ func (s *Scanner) rewriteValue(older byte) error {
 		s.streamForm = 2
 	case typeListQuicklist:
 		return s.rewriteQuicklist()
+	case typeValkeyHash2, typeRedisHashTTL:
+		if s.op != typeRedisHashPackEx {
+			return s.rewriteFields(older)
+		}
+		return s.rewriteListpack()
 	default:
 		return s.rewriteListpack()
 	}
@@ -120,7 +126,13 @@ func (s *Scanner) rewriteListpack() error {
 	s.value = Value{s: s, kind: s.family.kind(s.op), typ: s.op, texts: s.value.texts}
 	v := &s.value
 	var b blob
+	expiring := s.op == typeRedisHashPackEx
 	err := s.leaveOut(func() (err error) {
+		if expiring {
+			if err := s.skip(8); err != nil { // the earliest expiry, which the fields repeat
+				return err
+			}
+		}
 		b, err = v.readBlob()
 		return err
 	})
@@ -131,19 +143,25 @@ func (s *Scanner) rewriteListpack() error {
 	if err != nil {
 		return v.broken(b, err)
 	}
-	if v.kind != KindSet {
-		n /= 2 // that it comes out even is seen below
+	switch { // that it comes out even is seen below
+	case expiring:
+		n /= 3
+	case v.kind != KindSet:
+		n /= 2
 	}
 	s.elements = int64(n)
 	out := appendLength(s.fresh[:0], uint64(n))
 	var failed error
 	err = v.group(packed.Listpack(b.p).All(), func(e Element) bool {
-		out = putString(out, e.Text)
-		switch v.kind {
-		case KindHash:
-			out = putString(out, e.Value)
-		case KindSortedSet:
-			out = binary.LittleEndian.AppendUint64(out, math.Float64bits(e.Score))
+		switch {
+		case expiring:
+			out = putField(out, e)
+		case v.kind == KindHash:
+			out = putString(putString(out, e.Text), e.Value)
+		case v.kind == KindSortedSet:
+			out = binary.LittleEndian.AppendUint64(putString(out, e.Text), math.Float64bits(e.Score))
+		default:
+			out = putString(out, e.Text)
 		}
 		if len(out) >= rewriteBatch {
 			failed = s.putIn(out)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/keyframe/keyframe/rdb/packed"
@@ -449,16 +450,18 @@ func (s *Scanner) admit(at int64) error {
 	case l.since > s.version && (s.op >= typeFamilySpecific || s.version < checksumSince):
 		return s.corruptAt(at, "type %d (%s) in a file of version %d", s.op, l.name, s.version)
 	}
-	if err := s.crosses(at, l); err != nil {
-		return err
-	}
-	if s.ceiling != 0 && l.since > s.ceiling {
+	other, since := byte(0), l.since
+	if s.crosses() {
+		if other, since = crossedType(s.op, s.target()); other == 0 {
+			return fmt.Errorf("%w to %s version %d: %s at offset %d exists only in files of %s", ErrCannotLower, s.target(), s.ceiling, l.name, at, s.family)
+		}
+	} else if s.ceiling != 0 && since > s.ceiling {
 		if older, ok := olderType(s.op, s.ceiling); ok {
-			s.older[s.op] = older
-			return nil
+			other, since = older, 0
 		}
 	}
-	return s.lowerAllows(l.since, at, l.name)
+	s.older[s.op] = other
+	return s.lowerAllows(since, at, l.name)
 }
 
 // readTrailer consumes the checksum, if the version has one, and compares it.

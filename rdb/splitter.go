@@ -15,7 +15,8 @@ type SplitOptions struct {
 	// Version of the files: 9 to 12 under the REDIS magic, or 80 under VALKEY. Records
 	// that came with a later version are rewritten, as Lower does it, where an older
 	// type holds the same, and refused with ErrCannotLower where none does; those of
-	// earlier ones are part of every later one.
+	// earlier ones are part of every later one. Hashes whose fields expire are
+	// rewritten for the other family.
 	Version int
 
 	// Modules lets the data of modules pass: their keys like others, and what they
@@ -57,9 +58,10 @@ type Written struct {
 // One output makes one file out of many. Values are not decoded, unless an older
 // version needs them in another form, and memory does not grow with them: a source
 // takes some 2 MiB, or 4 KiB for each output if that is more, and one key, one packed
-// blob that is rewritten, or one function library or what one module keeps beside the
-// keys, of at most 16 MiB, twice. Of these two, 4096 different ones pass; a file with more
-// is refused with ErrUnsupported, as are keys in more than 65536 databases together.
+// blob or the first few MiB of a hash that are rewritten, or one function library or
+// what one module keeps beside the keys, of at most 16 MiB, twice. Of these two, 4096
+// different ones pass; a file with more is refused with ErrUnsupported, as are keys in
+// more than 65536 databases together.
 //
 // Every output is a file of its own: header, records, end, checksum. Each record stays
 // in its database. Function libraries go to all of them, each once. What only described

@@ -272,6 +272,43 @@ func TestConvertSeveral(t *testing.T) {
 	has(2)
 }
 
+// What each family stores in its own way becomes what the other one does.
+func TestConvertFamilies(t *testing.T) {
+	t.Parallel()
+	fields := rdb.Hash{{Name: []byte("f"), Value: []byte("v"), ExpireAt: far}, {Name: []byte("g"), Value: []byte("w")}}
+	pairs := append(everything(), pair{"fields", 0, fields})
+	redis, valkey := put(t, "redis.rdb", file(t, 12, pairs...)), put(t, "valkey.rdb", file(t, 80, pairs...))
+	dir := t.TempDir()
+	for _, x := range []struct{ from, engine, format string }{
+		{valkey, "redis-7.4", "REDIS 12"}, {valkey, "redis-8.0", "REDIS 12"}, {redis, "valkey-9.0", "VALKEY 80"}, {valkey, "valkey-9.0", "VALKEY 80"}, {redis, "redis-7.4", "REDIS 12"},
+	} {
+		to := filepath.Join(dir, x.engine+filepath.Base(x.from))
+		want(t, 0, []string{x.format}, "rdb", "convert", x.from, "--for", x.engine, "--to", to)
+		want(t, 0, []string{"good", x.format}, "rdb", "check", to)
+		want(t, 0, nil, "rdb", "diff", x.from, to)
+		want(t, 0, nil, "rdb", "diff", to, redis)
+	}
+	for _, x := range []struct{ from, engine string }{{valkey, "redis-7.2"}, {redis, "valkey-8.1"}, {valkey, "valkey-8.0"}, {redis, "redis-7.0"}} {
+		want(t, 1, []string{filepath.Base(x.from), "hash with TTLs", "needs version 12"}, "rdb", "convert", x.from, "--for", x.engine, "--to", filepath.Join(dir, "none"))
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 5 {
+		t.Errorf("%v, %v", left, err)
+	}
+	// The engines that are here know no fields that expire; all else goes into them from both families.
+	for i, x := range []struct {
+		version int
+		engine  string
+		kind    resource.Engine
+	}{{80, "redis-7.0", resource.Redis}, {80, "valkey-8.0", resource.Valkey}, {12, "valkey-8.0", resource.Valkey}, {12, "redis-7.0", resource.Redis}} {
+		to := filepath.Join(dir, fmt.Sprint(i))
+		want(t, 0, nil, "rdb", "convert", put(t, "a.rdb", file(t, x.version, everything()...)), "--for", x.engine, "--to", to)
+		n := kftest.Engine(t, x.kind, kftest.Data(to))
+		if size, set, at := n.Do(t, "DBSIZE").Int, n.Do(t, "SCARD", "set").Int, n.Do(t, "PEXPIRETIME", "user:2:name").Int; size != int64(len(everything())) || set != 1 || at != far {
+			t.Errorf("%+v: %d keys, a set of %d, a key that expires at %d", x, size, set, at)
+		}
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	good := file(t, 11, everything()...)

@@ -28,8 +28,9 @@ type converted struct {
 	Bytes  int64
 }
 
-const convertLong = `Write RDB files anew so that an older engine reads them: under the version that the engine knows, and with what is stored in a newer
-way stored in the older one. It fails, and leaves nothing behind, when a file holds something that the engine does not have at all.
+const convertLong = `Write RDB files anew so that an older engine, or one of the other family, reads them: under the version that the engine knows, and
+with what is stored in a newer way, or that of the other family, stored in its own. It fails, and leaves nothing behind, when a file
+holds something that the engine does not have at all.
 
 One file goes to a file or to standard output, several to a directory, in which each keeps its name. None gets its name before all
 are complete.
@@ -39,7 +40,7 @@ A file that the engine reads as it is gets copied, and checked on the way.`
 func (s *session) rdbConvert() *cobra.Command {
 	cmd := &cobra.Command{Use: "convert FILE...", Short: "Rewrite RDB files for an older engine", Long: convertLong, Args: cobra.MinimumNArgs(1)}
 	target := cmd.Flags().String("for", "", "engine that shall read them, such as redis-7.0 or valkey-8.0")
-	version := cmd.Flags().Int("rdb-version", 0, "version to write instead, 9 to 12")
+	version := cmd.Flags().Int("rdb-version", 0, "version to write instead, 9 to 12, or 80 of Valkey")
 	to := cmd.Flags().String("to", "", "file to write, or a directory that exists; without it, standard output")
 	force := cmd.Flags().Bool("force", false, "replace files that exist")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -126,6 +127,9 @@ func conversion(target string, version int) (func(family string, version int) (i
 		if engine.CanLoad(name, v, family, has) {
 			return 0, nil
 		}
+		if engine.RDBOf(name, v).Family == rdb.FamilyValkey {
+			return onlyValkey, nil
+		}
 		reads := 12
 		for reads > 0 && !engine.CanLoad(name, v, rdb.FamilyRedis, reads) {
 			reads--
@@ -186,9 +190,12 @@ func convert(ctx context.Context, st *stream, m *meter, plan func(string, int) (
 	}
 	out := bufio.NewWriterSize(w, 256<<10)
 	var sum *rdb.Summary
-	if version == 0 {
+	switch version {
+	case 0:
 		sum, err = rdb.NewScanner(buffered, rdb.Options{Tee: out}).Scan()
-	} else {
+	case onlyValkey:
+		sum, err = forValkey(buffered, out)
+	default:
 		sum, err = rdb.Lower(buffered, out, version)
 	}
 	if err == nil {
@@ -201,6 +208,29 @@ func convert(ctx context.Context, st *stream, m *meter, plan func(string, int) (
 		return nil, err
 	}
 	return &converted{File: st.name, From: fmt.Sprintf("%s %d", family, has), Format: fmt.Sprintf("%s %d", sum.Family, sum.Version), Keys: sum.Keys, Bytes: sum.Bytes}, nil
+}
+
+// onlyValkey is the version from which on files have the magic of Valkey.
+const onlyValkey = 80
+
+// forValkey writes a file of any version anew as one of Valkey. What is told of the writer is left out.
+func forValkey(r io.Reader, w io.Writer) (*rdb.Summary, error) {
+	all := rdb.Output{W: w}
+	all.Slots.Add(0, rdb.Slots-1)
+	splitter, err := rdb.NewSplitter(rdb.SplitOptions{Version: onlyValkey, Modules: true}, all)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := rdb.NewScanner(r, rdb.Options{Split: splitter}).Scan()
+	if err != nil {
+		return nil, err
+	}
+	written, err := splitter.Close()
+	if err != nil {
+		return nil, err
+	}
+	sum.Family, sum.Version, sum.Bytes = rdb.FamilyValkey, onlyValkey, written[0].Bytes
+	return sum, nil
 }
 
 // format reads the family and version in the header of a file, without reading it away.
