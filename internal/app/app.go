@@ -188,12 +188,14 @@ func (a *App) drain() error {
 	defer cancel()
 	a.stopTicks()
 	a.ticks.Wait()
+	jobs := make(chan error, 1)
+	go func() { jobs <- a.queue.Stop(ctx) }() // beside the requests, of which a slow one may take all the time there is
 	var errs []error
 	if err := a.http.Shutdown(ctx); err != nil {
 		a.http.Close()
 		errs = append(errs, fmt.Errorf("requests: %w", err))
 	}
-	if err := a.queue.Stop(ctx); err != nil {
+	if err := <-jobs; err != nil {
 		errs = append(errs, fmt.Errorf("jobs: %w", err))
 	}
 	return errors.Join(errs...)

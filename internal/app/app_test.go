@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/keyframe/keyframe/internal/config"
+	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/metastore"
 )
 
 func testConfig(t *testing.T) config.Config {
@@ -95,6 +98,48 @@ func TestStopBeforeStart(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	if err := a.Run(ctx); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// A request that does not end does not take the time from the jobs, which are stopped beside it.
+func TestStopsJobsBesideRequests(t *testing.T) {
+	t.Parallel()
+	c := testConfig(t)
+	c.ShutdownGrace = 2 * time.Second
+	a, err := New(t.Context(), c, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, works := make(chan struct{}), make(chan struct{})
+	a.http.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	})
+	a.queue.Register("slow", job.Kind{Run: func(ctx context.Context, _ *job.Running) error {
+		close(works)
+		<-ctx.Done()
+		time.Sleep(100 * time.Millisecond) // it cleans up
+		return context.Cause(ctx)
+	}})
+	if err := a.stores.DB.Update(t.Context(), func(tx *metastore.Tx) error {
+		_, err := a.queue.Enqueue(tx, job.NewSpec("slow", "", nil))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	go func() {
+		if answer, err := http.Get(a.URL()); err == nil {
+			answer.Body.Close()
+		}
+	}()
+	<-asked
+	<-works
+	stop()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "requests:") || strings.Contains(err.Error(), "jobs:") {
 		t.Errorf("it ended with %v", err)
 	}
 }
