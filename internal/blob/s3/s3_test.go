@@ -125,6 +125,35 @@ func TestUploadFailureIsCleaned(t *testing.T) {
 	}
 }
 
+// A request that failed may still read its part, which must not be filled with other data.
+func TestBufferOfAFailedPartIsNotFilledAgain(t *testing.T) {
+	t.Parallel()
+	broken := true
+	b, err := Open(t.Context(), Options{Bucket: "bucket", Endpoint: fake(t), PathStyle: true, AccessKeyID: "AK", SecretAccessKey: "SK",
+		HTTPClient: &http.Client{Transport: &proxy{break_: func(r *http.Request) bool { return broken && r.URL.Query().Has("partNumber") }}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.client.CreateBucket(t.Context(), &awss3.CreateBucketInput{Bucket: aws.String("bucket")}); err != nil {
+		t.Fatal(err)
+	}
+	b = New(awss3.New(b.client.Options(), func(o *awss3.Options) { o.Retryer = aws.NopRetryer{} }), "bucket", "")
+	b.chunk = 5 << 20
+	for _, broken = range []bool{true, false} {
+		made, err := b.Create(t.Context(), "k", blob.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := made.(*writer)
+		io.Copy(w, strings.NewReader(strings.Repeat("x", b.chunk+1))) //nolint:errcheck // the writer remembers
+		w.wg.Wait()
+		if kept := len(w.free) + cap(w.buf)/b.chunk; (kept == 0) != broken || (w.err() != nil) != broken {
+			t.Errorf("broken %t: %d buffers are used again, %v", broken, kept, w.err())
+		}
+		w.Abort()
+	}
+}
+
 func TestSecretNeverPrints(t *testing.T) {
 	t.Parallel()
 	if s := fmt.Sprintf("%v %+v %#v %s", Secret("hush"), Options{SecretAccessKey: "hush"}, Options{SecretAccessKey: "hush"}, Secret("hush")); strings.Contains(s, "hush") {

@@ -126,7 +126,9 @@ func (w *writer) flush() error {
 	w.next++
 	w.wg.Go(func() {
 		defer func() { <-w.slots }()
-		w.send(data, number)
+		if !w.send(data, number) {
+			return // the failed request may still read it
+		}
 		select {
 		case w.free <- data[:0]:
 		default:
@@ -143,17 +145,19 @@ func (w *writer) flush() error {
 	return nil
 }
 
-func (w *writer) send(data []byte, number int32) {
+// send uploads a part, and tells whether it is there.
+func (w *writer) send(data []byte, number int32) bool {
 	sum := checksum(data)
 	out, err := w.b.client.UploadPart(w.ctx, &awss3.UploadPartInput{Bucket: &w.b.name, Key: w.full, UploadId: w.upload,
 		PartNumber: &number, Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))), ChecksumCRC32C: sum}, unsigned)
 	if err != nil {
 		w.fail(wrap(fmt.Sprintf("upload part %d of", number), w.key, err))
-		return
+		return false
 	}
 	w.mu.Lock()
 	w.parts = append(w.parts, types.CompletedPart{ETag: out.ETag, PartNumber: &number, ChecksumCRC32C: sum})
 	w.mu.Unlock()
+	return true
 }
 
 // Commit implements blob.Writer.
