@@ -37,8 +37,10 @@ func fieldsThatExpire() map[string]struct{ valkey, redis, packed func(*builder) 
 func TestCrossing(t *testing.T) {
 	t.Parallel()
 	record := func(version int, typ byte, value func(*builder)) []byte {
-		f := newFile(version).selectDB(0).set("before", "b").bytes(opExpireMillis).le64(1e12).key(typ, "h")
-		value(f)
+		f := newFile(version).selectDB(0).set("before", "b")
+		for _, key := range []string{"g", "h", "i"} {
+			value(f.bytes(opExpireMillis).le64(1e12).key(typ, key))
+		}
 		return f.set("after", "a").end()
 	}
 	for name, c := range fieldsThatExpire() {
@@ -49,7 +51,7 @@ func TestCrossing(t *testing.T) {
 			if err != nil || !bytes.Equal(out.Bytes(), metadata) {
 				t.Fatalf("%s, window %d: %.300q, %v; want %.300q", name, window, out.Bytes(), err, metadata)
 			}
-			if sum.Types[typeRedisHashTTL] != 1 || sum.Types[typeValkeyHash2] != 0 || sum.Keys != 3 || LowestVersion(sum) != 12 || MinVersion(sum) != 12 {
+			if sum.Types[typeRedisHashTTL] != 3 || sum.Types[typeValkeyHash2] != 0 || sum.Keys != 5 || LowestVersion(sum) != 12 || MinVersion(sum) != 12 {
 				t.Errorf("%s: %+v", name, sum)
 			}
 		}

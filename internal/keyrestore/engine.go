@@ -69,7 +69,7 @@ func (e *Engine) identify(ctx context.Context) error {
 // reads tells whether the engine takes a payload of a version.
 func (e *Engine) reads(version int) bool {
 	family := rdb.FamilyRedis
-	if version >= 80 {
+	if version >= onlyValkey {
 		family = rdb.FamilyValkey
 	}
 	return engine.CanLoad(e.Kind, e.Version, family, version)
@@ -77,21 +77,12 @@ func (e *Engine) reads(version int) bool {
 
 // newest is the highest version that the engine takes and that can be written here.
 func (e *Engine) newest() int {
-	for _, v := range []int{80, 12, 11, 10} {
+	for _, v := range []int{onlyValkey, 12, 11, 10} {
 		if e.reads(v) {
 			return v
 		}
 	}
 	return 9
-}
-
-// newestRedis is the highest version under the magic of Redis that the engine takes.
-func (e *Engine) newestRedis() int {
-	v := 12
-	for v > 9 && !e.reads(v) {
-		v--
-	}
-	return v
 }
 
 // learn asks which node has which slots.
