@@ -1,16 +1,20 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/keyframe/keyframe/internal/capture"
 	"github.com/keyframe/keyframe/internal/cli"
 	"github.com/keyframe/keyframe/internal/engine"
+	"github.com/keyframe/keyframe/internal/kftest"
 )
 
 // asProgram makes the processes that the tests start the program itself.
@@ -134,5 +138,33 @@ func TestMemcachedMeasuresAndLeavesNothing(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// The loop beside us ends when the server hangs up, also while it waits for answers before it asks on.
+func TestTheBareLoopEndsWithItsServer(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		for in, asked := bufio.NewScanner(c), 0; asked < 4 && in.Scan(); { // as far ahead as the loop goes
+			if in.Text() == "mn" {
+				asked++
+			}
+		}
+	}()
+	s := &Stage{Keys: 100_000, Source: capture.Source{Address: ln.Addr().String()}}
+	ended := make(chan error, 1)
+	go func() { ended <- s.askForItems(t.Context()) }()
+	if err := kftest.Receive(t, "the end", ended); err == nil {
+		t.Error("it ended well, without any item")
 	}
 }

@@ -134,7 +134,7 @@ func (s *Stage) askForItems(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	ahead := make(chan struct{}, 4)
+	ahead, over := make(chan struct{}, 4), make(chan struct{})
 	asked := make(chan error, 1)
 	go func() {
 		var b, key []byte
@@ -145,7 +145,12 @@ func (s *Stage) askForItems(ctx context.Context) error {
 				b, _, _ = memcache.AppendGet(b, key) // such keys are always possible
 				i++
 			}
-			ahead <- struct{}{}
+			select {
+			case ahead <- struct{}{}:
+			case <-over: // nobody reads answers any more
+				asked <- nil
+				return
+			}
 			if err := c.Send(memcache.AppendEnd(b)); err != nil {
 				asked <- err
 				return
@@ -158,6 +163,7 @@ func (s *Stage) askForItems(ctx context.Context) error {
 		line, err := c.Line()
 		switch {
 		case err != nil:
+			close(over)
 			c.Close()
 			return errors.Join(err, <-asked)
 		case bytes.HasPrefix(line, []byte("VA ")):
