@@ -1,7 +1,9 @@
 package kftest
 
 import (
+	"crypto/rand"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,12 +29,13 @@ func S3(t testing.TB) S3Server {
 			t.Fatal(err)
 		}
 		addr := l.Addr().String()
-		l.Close() // for the server; should another take it first, try again
+		l.Close()                        // for the server; should another take it first, try again
+		alive := "/alive-" + rand.Text() // answered by this server alone
 		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(bin, "--port", addr, "--access", "AKIATEST", "--secret", "test-secret", "--region", "us-east-1", "posix", t.TempDir())
+		cmd := exec.Command(bin, "--port", addr, "--access", "AKIATEST", "--secret", "test-secret", "--region", "us-east-1", "--health", alive, "posix", t.TempDir())
 		cmd.Stdout, cmd.Stderr = log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if err := cmd.Start(); err != nil {
@@ -41,8 +44,13 @@ func S3(t testing.TB) S3Server {
 		ended := make(chan struct{})
 		go func() { cmd.Wait(); log.Close(); close(ended) }()
 		t.Cleanup(func() { cmd.Process.Kill(); <-ended })
-		if listening(addr, ended) {
+		if serving("http://"+addr+alive, ended) {
 			return S3Server{"http://" + addr, "AKIATEST", "test-secret", "us-east-1"}
+		}
+		select {
+		case <-ended:
+		default:
+			attempt = 3 // it hangs, and would again
 		}
 		if attempt == 3 {
 			text, _ := os.ReadFile(log.Name())
@@ -69,15 +77,22 @@ func s3Binary(t testing.TB) string {
 	return ""
 }
 
-// listening waits until the server accepts connections. It reports false if it ended.
-func listening(addr string, ended chan struct{}) bool {
+// serving waits until the server answers, and not a stranger who took its port. It reports false if the server ended, or takes too long.
+func serving(alive string, ended chan struct{}) bool {
+	patient := time.After(Patience)
+	client := http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
 	for {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return true
+		if resp, err := client.Get(alive); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return true
+			}
 		}
 		select {
 		case <-ended:
+			return false
+		case <-patient:
 			return false
 		case <-time.After(10 * time.Millisecond):
 		}

@@ -51,7 +51,7 @@ func begin(t *testing.T, addr, method, path, service, key, some string, length i
 // A body that does not come must not hold a connection, whoever began it.
 func TestBodiesThatDoNotCome(t *testing.T) {
 	t.Parallel()
-	d := newDoor(t, func(o *gateway.Options) { o.Patience = 50 * time.Millisecond }).start(t)
+	d := newDoor(t, func(o *gateway.Options) { o.Patience = 500 * time.Millisecond }).start(t)
 	if resp, text := d.post(t, "PUT", "/bucket", "s3", keyA, "", nil); resp.StatusCode != 200 {
 		t.Fatal(text)
 	}
@@ -82,7 +82,7 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 // The deadline is the body's alone: work on it may take longer, and a client that waits has not gone away.
 func TestPatienceEndsWithTheBody(t *testing.T) {
 	t.Parallel()
-	const patience = 50 * time.Millisecond
+	const patience = 500 * time.Millisecond // of us or of the client a stall may last as long
 	g := gateway.New(gateway.Options{
 		Patience: patience, Log: slog.New(slog.DiscardHandler),
 		Lookup: func(id string) (iam.Principal, iam.Secret, bool) {
@@ -93,7 +93,7 @@ func TestPatienceEndsWithTheBody(t *testing.T) {
 			select {
 			case <-c.Request.Context().Done():
 				err = c.Request.Context().Err()
-			case <-time.After(4 * patience):
+			case <-time.After(2 * patience):
 			}
 			fmt.Fprintf(w, "%s %v", body, err)
 		})},
