@@ -31,7 +31,7 @@ var engines = []struct {
 // populate writes what every version since 7.0 stores alike.
 func populate(e *engine) {
 	e.t.Helper()
-	for i, v := range []any{0, -1, 127, 128, -32768, 32768, 2147483647, -2147483648, 2147483648, "007", "1.5", ""} {
+	for i, v := range []any{0, -1, 127, 128, -32768, 32768, 2147483647, -2147483648, int64(2147483648), "007", "1.5", ""} {
 		e.do("SET", fmt.Sprintf("int:%d", i), v)
 	}
 	for _, key := range []string{"123", "-5", "70000", "-2147483648", "0123", "{tag}one", "{tag}two", "{}", "bin\x00\xff\r\n", strings.Repeat("key", 5000)} {
@@ -342,7 +342,7 @@ func populateGolden(e *engine) {
 	e.line("XADD stream 2-1 f w")
 	e.line("XGROUP CREATE stream g 0")
 	e.line("XREADGROUP GROUP g c COUNT 1 STREAMS stream >")
-	e.do("PEXPIREAT", "string", 4000000000123)
+	e.do("PEXPIREAT", "string", int64(4000000000123))
 	e.do("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function(keys, args) return 1 end)")
 	e.line("SELECT 3")
 	e.line("SET three v PXAT 4000000000000")

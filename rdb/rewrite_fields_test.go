@@ -22,7 +22,7 @@ func fieldsThatExpire() map[string]struct{ valkey, redis, packed func(*builder) 
 				f.le64(early).length(3).length64(501).strings("a").raw(tiny(12)).length(0).strings("b", "w").length64(1).strings("c", "x")
 			},
 			func(f *builder) {
-				f.le64(early).strings(blobOf("a", "12", fmt.Sprint(late), "b", "w", "0", "c", "x", fmt.Sprint(early)))
+				f.le64(early).strings(blobOf("a", "12", fmt.Sprint(int64(late)), "b", "w", "0", "c", "x", fmt.Sprint(int64(early))))
 			},
 		},
 		"none expires": {
@@ -137,7 +137,7 @@ func TestCrossingFails(t *testing.T) {
 	failed := errors.New("failed")
 	big := newFile(80).key(typeValkeyHash2, "h").length(100_000)
 	for i := range 100_000 {
-		big.strings(fmt.Sprintf("field %d", i), strings.Repeat("v", 50)).le64(uint64(1e12 + i))
+		big.strings(fmt.Sprintf("field %d", i), strings.Repeat("v", 50)).le64(1e12 + uint64(i))
 	}
 	file := big.end()
 	for n := range 4 {

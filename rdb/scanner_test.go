@@ -301,6 +301,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		"LZF key":   newFile(11).bytes(typeString, stringLZF).length32(MaxKey / 80).length32(MaxKey - 1).raw("short").b,
 		"aux":       newFile(11).bytes(opAux).length32(1 << 31).raw("short").b,
 		"value":     newFile(11).key(typeString, "k").length64(1 << 50).raw("short").b,
+		"element":   newFile(11).key(typeList, "k").length(2).strings("a").length32(1<<32 - 16).zeros(100).b, // negative as an int of 32 bits
 		"members":   newFile(11).key(typeHash, "k").length64(1 << 50).raw("short").b,
 		"consumers": newFile(11).key(typeStream1, "k").lengths(0, 0, 0, 0).length64(1 << 62).b,
 	}

@@ -104,7 +104,8 @@ func (s *Scanner) skipVisibleStrings(n uint64, pad int) uint64 {
 		case b < 0x80:
 			size = 2 + (int(b&0x3f)<<8 | int(buf[pos+1]))
 		case b == length32:
-			size = 5 + int(binary.BigEndian.Uint32(buf[pos+1:]))
+			// More than there is may be more than an int can be.
+			size = 5 + int(min(uint64(binary.BigEndian.Uint32(buf[pos+1:])), uint64(len(buf))))
 		case b == stringLZF:
 			stored, k := lengthAt(buf[pos+1:])
 			length, m := lengthAt(buf[pos+1+k:])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 
 	"github.com/keyframe/keyframe/rdb/lzf"
 )
@@ -114,9 +115,11 @@ func (v *Value) Len() int64 {
 	return v.s.peekElements()
 }
 
-// Text returns a string's text. If that is longer than limit bytes, it returns
-// an error that matches ErrTooLarge. The slice is good as long as the value.
+// Text returns a string's text. If that is longer than limit bytes, or than a slice
+// can be, it returns an error that matches ErrTooLarge. The slice is good as long as
+// the value.
 func (v *Value) Text(limit int64) ([]byte, error) {
+	limit = min(limit, math.MaxInt)
 	if err := v.begin(KindString); err != nil {
 		return nil, err
 	}
