@@ -23,7 +23,7 @@ func pairs(from []dump, to *receiver) []dump {
 	if len(from) != len(to.primaries) {
 		return nil
 	}
-	if len(from) == 1 && (!to.cluster || !from[0].alien) {
+	if len(from) == 1 && !from[0].alien {
 		return from
 	}
 	of := make([]dump, len(from))
@@ -85,11 +85,10 @@ func (w *Worker) pourOne(ctx context.Context, s dump, out io.Writer, to *receive
 	if err != nil {
 		return err
 	}
-	defer body.Close()
 	if !to.cluster {
 		slots = nil
 	}
-	sum, err := convert(&progressReader{ctx: ctx, r: body, size: p.size, run: p.run, shared: p}, out, to.binary, slots)
+	sum, err := scan(ctx, body, rdb.Options{Tee: out, Slots: slots}, p)
 	if err == nil && sum.Keys != s.keys {
 		err = errKeys(sum.Keys, s.keys)
 	}

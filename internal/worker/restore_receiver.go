@@ -1,10 +1,7 @@
 package worker
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/keyframe/keyframe/internal/engine"
@@ -79,13 +76,9 @@ func (to *receiver) suits(sum *rdb.Summary) error {
 	if len(sum.Modules) > 0 {
 		return fmt.Errorf("it holds data of the modules %v, which are not installed", sum.Modules)
 	}
-	own := engine.RDBOf(to.binary.Engine, to.binary.Binary.Version)
-	foreign := false
-	for t := firstOfFamily; t < len(sum.Types); t++ {
-		foreign = foreign || sum.Types[t] > 0 && sum.Family != own.Family
-	}
-	if lowest := rdb.LowestVersion(sum); lowest > own.Writes || foreign {
-		return cannotRead(to.binary, sum.Version, fmt.Errorf("what it holds needs version %d of the family %s", lowest, sum.Family))
+	if lowest := rdb.LowestVersion(sum); lowest > writable(to.binary) {
+		return fmt.Errorf("%s %s cannot read it: unsupported RDB version %d: what it holds needs version %d or later",
+			to.binary.Engine, to.binary.FullVersion, sum.Version, lowest)
 	}
 	return nil
 }
@@ -95,13 +88,6 @@ func (to *receiver) reads(sum *rdb.Summary) bool {
 	return engine.CanLoad(to.binary.Engine, to.binary.Binary.Version, sum.Family, sum.Version)
 }
 
-// firstOfFamily is the first RDB type to which the two families give different meanings.
-const firstOfFamily = 22
-
-func cannotRead(binary engine.Choice, version int, why error) error {
-	return fmt.Errorf("%s %s cannot read it: unsupported RDB version %d: %w", binary.Engine, binary.FullVersion, version, why)
-}
-
 // writable is the newest version that package rdb writes and the engine reads.
 func writable(binary engine.Choice) int {
 	own := engine.RDBOf(binary.Engine, binary.Binary.Version)
@@ -109,41 +95,6 @@ func writable(binary engine.Choice) int {
 		return 80
 	}
 	return min(own.Writes, 12)
-}
-
-// convert copies an RDB, lowering its version when the engine is older than the file and the types in it allow. Slots, if not nil, are
-// those that its keys must be of; a file that must be lowered goes the other way then.
-func convert(source io.Reader, out io.Writer, binary engine.Choice, slots *rdb.SlotSet) (*rdb.Summary, error) {
-	in := bufio.NewReaderSize(source, 256<<10)
-	head, err := in.Peek(rdbHeader)
-	if err != nil {
-		return nil, job.Cancel(fmt.Errorf("the file is not an RDB: it ends after %d bytes", len(head)))
-	}
-	version, err := strconv.Atoi(string(head[len(rdb.FamilyValkey):]))
-	family := rdb.FamilyValkey
-	if string(head[:len(rdb.FamilyRedis)]) == rdb.FamilyRedis {
-		family = rdb.FamilyRedis
-		version, err = strconv.Atoi(string(head[len(rdb.FamilyRedis):]))
-	}
-	if err == nil && !engine.CanLoad(binary.Engine, binary.Binary.Version, family, version) {
-		// Engines of both families read version 11, or what they write if that is less.
-		sum, err := rdb.Lower(in, out, min(writable(binary), 11))
-		if errors.Is(err, rdb.ErrCannotLower) {
-			return nil, job.Cancel(cannotRead(binary, version, err))
-		}
-		if err == nil {
-			_, err = io.Copy(io.Discard, in)
-		}
-		return sum, err
-	}
-	scanner := rdb.NewScanner(in, rdb.Options{Tee: out, Slots: slots})
-	sum, err := scanner.Scan()
-	if err != nil {
-		return nil, err
-	}
-	// The store's verdict on the last part comes with its end. A file from elsewhere may go on; engines ignore that.
-	_, err = io.Copy(io.Discard, scanner.Rest())
-	return sum, err
 }
 
 // rdbHeader is the length of magic and version.

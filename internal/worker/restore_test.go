@@ -280,10 +280,10 @@ func TestRestoreSeveralFiles(t *testing.T) {
 	broken := []byte("REDIS0011\x10\x01k\x07\x07\x00\x00\x00\x02\x00\xff\xff" + strings.Repeat("\x00", 8))
 	h.bucketed(map[string][]byte{"a": a, "b": b, "a2": a, "damaged": damaged, "broken": broken, "db": saved(t, engine.Valkey, "SET x y", "SWAPDB 0 3"), "x": saved(t, engine.Valkey, "SET x z"),
 		"db17": []byte("REDIS0011\xfe\x11\x00\x01k\x01v\xff" + strings.Repeat("\x00", 8)),
-		"sets": saved(t, engine.Valkey, "SADD s x y z"), "new": newHash, "old": saved(t, engine.Redis, "SET old 1")})
+		"sets": saved(t, engine.Valkey, "SADD s x y z"), "new": newHash, "newer": []byte("VALKEY080\x14\x01k\x09\x09\x00\x00\x00\x01\x00\x01\x01\xff\xff" + strings.Repeat("\x00", 8)), "old": saved(t, engine.Redis, "SET old 1")})
 	one := shape{kind: resource.ReplicationGroup, engine: engine.Valkey, single: true}
-	redis := equal(2)
-	redis.engine = engine.Redis
+	redis, oneRedis := equal(2), one
+	redis.engine, oneRedis.engine = engine.Redis, engine.Redis
 	var waits []func()
 	for name, good := range map[string]struct {
 		to   shape
@@ -292,6 +292,7 @@ func TestRestoreSeveralFiles(t *testing.T) {
 	}{
 		"into-three": {equal(3), []string{"a", "b", "old"}, 6}, "into-two": {equal(2), []string{"a"}, 3}, "into-one": {one, []string{"a", "b"}, 5},
 		"serverless": {shape{kind: resource.Serverless, engine: engine.Valkey}, []string{"a", "b"}, 5}, "lowered": {redis, []string{"a", "b", "sets"}, 6},
+		"lowered-one": {one, []string{"newer"}, 1}, "crossed-one": {oneRedis, []string{"newer"}, 1},
 		"another-database": {one, []string{"db"}, 1}, "several-databases": {one, []string{"a", "db", "x"}, 5},
 	} {
 		wait := h.asked(name, good.to, resource.CreateCacheTask{Objects: objects(good.from...)})
