@@ -82,7 +82,7 @@ func TestCrashWhileWritesAreHeld(t *testing.T) {
 		until(t, "writes that go on", func() (bool, error) { return writes[i].Load() > before[i]+10, nil })
 	}
 	// The test itself may have been away for a while, but not for as long as that.
-	if took := time.Since(died); took > bound+5*time.Second {
+	if took := time.Since(died); took > bound+30*time.Second {
 		t.Errorf("writes went on %v after the server's death", took)
 	}
 	stop()

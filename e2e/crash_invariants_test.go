@@ -22,6 +22,7 @@ import (
 	"github.com/keyframe/keyframe/internal/dataset"
 	"github.com/keyframe/keyframe/internal/itemfile"
 	"github.com/keyframe/keyframe/internal/job"
+	"github.com/keyframe/keyframe/internal/kftest"
 	"github.com/keyframe/keyframe/internal/metastore"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/internal/snapstore"
@@ -248,7 +249,7 @@ func (s *server) checkEngines(t *testing.T, stores *app.Stores, want wanted) {
 	// Engines that were promoted or restarted need a moment until all of them know.
 	var c *catalogue
 	var err error
-	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(kftest.Patience); ; time.Sleep(50 * time.Millisecond) {
 		c = s.quiet(t, stores)
 		if err = s.caches(t, c); err == nil || time.Now().After(deadline) {
 			break

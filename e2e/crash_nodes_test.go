@@ -112,7 +112,7 @@ func shaped(cache *resource.Cache, nodes []*resource.Node) error {
 
 // told wants every engine to have the role that is on record, and all engines of a cluster to agree about nodes and slots.
 func told(ctx context.Context, cache *resource.Cache, nodes []*resource.Node) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(len(nodes))*10*time.Second)
 	defer cancel()
 	sizes := map[string]int64{} // of primaries by shard, which come before their replicas
 	for _, n := range nodes {
