@@ -158,7 +158,7 @@ func TestDeepMemory(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	fill := func(table, other *seen) {
 		table.reset(0)
-		for range 2 << lastSeen {
+		for range 1 << lastSeen {
 			before := table.size
 			table.addHash(rng.Uint64())
 			if growing := 8 << before; table.size > before && table.held()+growing+other.held() > promised {

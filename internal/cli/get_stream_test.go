@@ -100,12 +100,14 @@ type heapMeter struct {
 }
 
 func (m *heapMeter) Read(p []byte) (int, error) {
-	m.note()
+	if m.calls++; m.calls%4 == 0 {
+		m.note()
+	}
 	return m.Reader.Read(p)
 }
 
 func (m *heapMeter) Write(p []byte) (int, error) {
-	if m.calls++; m.calls%20 == 0 {
+	if m.calls++; m.calls%100 == 0 {
 		m.note()
 	}
 	return len(p), nil
