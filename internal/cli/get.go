@@ -19,8 +19,8 @@ A string is written to a terminal with \n, \r, \t and \xHH for what cannot be pr
 elements is written one a line, its parts divided by tabs, always escaped so. With --output json, a text that is not UTF-8 is
 {"base64": "…"}, so nothing is lost. With --dump, the payload that the command RESTORE takes is written, escaped on a terminal.
 
-Values of any size pass through in little memory. Reading ends at the key. Of a snapshot in shards only the shard of the key is read.
-The exit code is 1 when there is no such key.`
+Values of any size pass through in little memory; of what has elements, one is held whole, and with its text takes several times its
+size. Reading ends at the key. Of a snapshot in shards only the shard of the key is read. The exit code is 1 when there is no such key.`
 
 type getFlags struct {
 	db            int64

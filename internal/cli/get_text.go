@@ -40,16 +40,16 @@ func showText(out *bufio.Writer, r *rdb.Record, v *rdb.Value, screen bool) error
 		case rdb.KindSortedSet:
 			out.WriteString(score(e.Score))
 			out.WriteByte('\t')
-			out.WriteString(escaped(e.Text))
+			writeEscaped(out, e.Text)
 		case rdb.KindHash:
-			out.WriteString(escaped(e.Text))
+			writeEscaped(out, e.Text)
 			out.WriteByte('\t')
-			out.WriteString(escaped(e.Value))
+			writeEscaped(out, e.Value)
 			if e.ExpireAt != 0 {
 				fmt.Fprintf(out, "\texpires %s", moment(expiry(e.ExpireAt)))
 			}
 		default:
-			out.WriteString(escaped(e.Text))
+			writeEscaped(out, e.Text)
 		}
 		if err := out.WriteByte('\n'); err != nil {
 			return err
@@ -110,7 +110,10 @@ func showStream(out *bufio.Writer, v *rdb.Value) error {
 		}
 		out.WriteString(e.ID.String())
 		for _, f := range e.Fields {
-			fmt.Fprintf(out, "\t%s\t%s", escaped(f.Name), escaped(f.Value))
+			out.WriteByte('\t')
+			writeEscaped(out, f.Name)
+			out.WriteByte('\t')
+			writeEscaped(out, f.Value)
 		}
 		if err := out.WriteByte('\n'); err != nil {
 			return err
@@ -147,7 +150,7 @@ func showModule(out *bufio.Writer, v *rdb.Value) error {
 		case rdb.ModuleUnsigned:
 			fmt.Fprintf(out, "%d\n", item.Int)
 		case rdb.ModuleText:
-			out.WriteString(escaped(item.Text))
+			writeEscaped(out, item.Text)
 			out.WriteByte('\n')
 		default:
 			fmt.Fprintf(out, "%v\n", item.Float)

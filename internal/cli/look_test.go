@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	stdbytes "bytes"
 	"encoding/json"
 	"fmt"
@@ -557,6 +558,15 @@ func TestEscaped(t *testing.T) {
 		}
 		if strings.ContainsAny(escaped([]byte(s)), "\n\r\t\u202e") {
 			t.Errorf("%q is shown as %q", s, escaped([]byte(s)))
+		}
+		for before := 16<<10 - 12; before < 16<<10+4; before++ { // in pieces, which end anywhere
+			long := []byte(strings.Repeat("a", before) + s + s + s + strings.Repeat("\x80", 9) + s)
+			var b stdbytes.Buffer
+			out := bufio.NewWriter(&b)
+			writeEscaped(out, long)
+			if err := out.Flush(); err != nil || b.String() != escaped(long) {
+				t.Errorf("%q behind %d bytes became %q, %v", s, before, b.String()[before:], err)
+			}
 		}
 	}
 }

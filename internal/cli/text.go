@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"strconv"
@@ -33,6 +34,22 @@ func escaped(b []byte) string {
 		b = b[n:]
 	}
 	return w.String()
+}
+
+// writeEscaped writes what escaped returns, piece by piece: of what is large that can be four times as much.
+func writeEscaped(out *bufio.Writer, b []byte) {
+	const piece = 16 << 10
+	for len(b) > piece {
+		cut := piece
+		if last := lastRune(b[:piece]); !utf8.FullRune(b[last:piece]) { // it goes on in the next piece
+			cut = last
+		}
+		if _, err := out.WriteString(escaped(b[:cut])); err != nil {
+			return // bufio keeps the error for the next write
+		}
+		b = b[cut:]
+	}
+	out.WriteString(escaped(b))
 }
 
 // unescaped is the inverse of escaped.
