@@ -186,16 +186,25 @@ func (w *Worker) awaitPrimaries(ctx context.Context, r *job.Running, d *resource
 		}
 		r.Progress(ctx, sum) //nolint:errcheck // a lost lease ends the context
 	}
-	g, gctx := errgroup.WithContext(ctx)
+	limited, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	defer func() {
+		cancel(nil)
+		watch.Wait()
+	}()
+	g, gctx := errgroup.WithContext(limited)
+	var all []string
 	for _, n := range d.Nodes {
 		if !n.Primary {
 			continue
 		}
+		all = append(all, n.ID)
 		g.Go(func() error {
-			err := w.readyShowing(gctx, d, n, func(p supervisor.Progress) { show(n.ID, p) })
+			err := w.Engines.WaitReady(gctx, n.ID, func(p supervisor.Progress) { show(n.ID, p) })
 			return w.loadFailure(restoring, err)
 		})
 	}
+	watch.Go(func() { w.mourn(limited, cancel, all) }) // one that was ready may end while others wait for it
 	return g.Wait()
 }
 

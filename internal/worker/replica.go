@@ -198,11 +198,6 @@ func (w *Worker) inStep(ctx context.Context, d *resource.Deployment, n *resource
 // ready waits until a node that runs serves clients. It does so while its shard has a primary, and in cluster mode every shard: one that ends
 // ends the wait, as nobody brings it back before the job begins again, and so does its own when it hangs.
 func (w *Worker) ready(ctx context.Context, d *resource.Deployment, n *resource.Node) error {
-	return w.readyShowing(ctx, d, n, nil)
-}
-
-// readyShowing is ready that tells how far the node is. Show may be nil.
-func (w *Worker) readyShowing(ctx context.Context, d *resource.Deployment, n *resource.Node, show func(supervisor.Progress)) error {
 	var leaders []string
 	for _, o := range d.Nodes {
 		needed := inClusterMode(d.Cache) || d.Engine != resource.Memcached && o.Shard == n.Shard
@@ -220,7 +215,7 @@ func (w *Worker) readyShowing(ctx context.Context, d *resource.Deployment, n *re
 	if p := d.Primary(n.Shard); p != nil && p != n && d.Engine != resource.Memcached {
 		watch.Go(func() { w.listen(ctx, cancel, d, n, p.ID) })
 	}
-	return w.Engines.WaitReady(ctx, n.ID, show)
+	return w.Engines.WaitReady(ctx, n.ID, nil)
 }
 
 // mourn ends a wait when the process of one of some nodes has ended.
