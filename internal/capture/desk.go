@@ -54,7 +54,7 @@ func (d *desk) do(ctx context.Context, wait time.Duration, commands ...[]string)
 
 func (d *desk) exchange(ctx context.Context, commands [][]string) ([]resp.Value, error) {
 	if d.conn == nil {
-		c, err := resp.Dial(ctx, d.src.Address, serverName(d.src))
+		c, err := resp.Dial(ctx, d.src.Address, d.src.TLS)
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,7 @@ func learn(ctx context.Context, src Source) *learned {
 	l := &learned{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
-		c, err := resp.Dial(ctx, src.Address, serverName(src))
+		c, err := resp.Dial(ctx, src.Address, src.TLS)
 		if err != nil {
 			return
 		}

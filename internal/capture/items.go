@@ -98,7 +98,7 @@ func captureItems(ctx context.Context, src Source, w io.Writer, o Options, tally
 
 // dialItems connects to a Memcached.
 func dialItems(ctx context.Context, src Source, timeout time.Duration) (*memcache.Conn, error) {
-	c, err := memcache.Dial(ctx, src.Address, serverName(src), timeout)
+	c, err := memcache.Dial(ctx, src.Address, src.TLS, timeout)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLink, err)
 	}

@@ -3,7 +3,6 @@ package capture
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/keyframe/keyframe/internal/engine/resp"
 )
 
 const (
@@ -39,38 +40,16 @@ type link struct {
 
 // dial connects. The link closes itself when ctx ends.
 func dial(ctx context.Context, src Source, timeout time.Duration) (*link, error) {
-	d := net.Dialer{Timeout: timeout}
-	nc, err := d.DialContext(ctx, "tcp", src.Address)
+	connecting, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	nc, err := resp.Connect(connecting, src.Address, src.TLS)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLink, err)
 	}
-	l := &link{conn: nc, timeout: timeout, left: -1}
-	if src.TLS != nil {
-		hctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		tc := tls.Client(nc, serverName(src))
-		if err := tc.HandshakeContext(hctx); err != nil {
-			nc.Close()
-			return nil, fmt.Errorf("%w: TLS: %w", ErrLink, err)
-		}
-		l.conn = tc
-	} else {
-		l.sock = newSocket(nc)
-	}
+	l := &link{conn: nc, sock: newSocket(nc), timeout: timeout, left: -1}
 	l.in = bufio.NewReaderSize(l, maxLine) // large reads go around it
 	l.unhook = context.AfterFunc(ctx, l.shut)
 	return l, nil
-}
-
-// serverName is the TLS configuration with the name to verify: the address, unless another was given.
-func serverName(src Source) *tls.Config {
-	host, _, err := net.SplitHostPort(src.Address)
-	if src.TLS == nil || err != nil || src.TLS.ServerName != "" {
-		return src.TLS
-	}
-	cfg := src.TLS.Clone()
-	cfg.ServerName = host
-	return cfg
 }
 
 func (l *link) shut() { l.once.Do(func() { l.conn.Close() }) }

@@ -35,25 +35,11 @@ type conn struct {
 }
 
 func dial(ctx context.Context, t Target) (*conn, error) {
-	dialer := net.Dialer{Timeout: 10 * time.Second}
-	nc, err := dialer.DialContext(ctx, "tcp", t.Address)
+	connecting, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	nc, err := resp.Connect(connecting, t.Address, t.TLS)
 	if err != nil {
 		return nil, err
-	}
-	if t.TLS != nil {
-		cfg := t.TLS
-		if cfg.ServerName == "" {
-			cfg = cfg.Clone()
-			cfg.ServerName, _, _ = net.SplitHostPort(t.Address)
-		}
-		tc := tls.Client(nc, cfg)
-		shake, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		if err := tc.HandshakeContext(shake); err != nil {
-			nc.Close()
-			return nil, fmt.Errorf("TLS with %s: %w", t.Address, err)
-		}
-		nc = tc
 	}
 	c := &conn{nc: nc, w: bufio.NewWriterSize(nc, 64<<10), r: resp.NewReader(nc, resp.Limits{}), address: t.Address}
 	if t.Password != "" {

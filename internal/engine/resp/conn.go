@@ -31,6 +31,15 @@ type Conn struct {
 
 // Dial connects to addr ("ip:port"), with TLS when cfg is not nil. The context bounds the connect and the handshake.
 func Dial(ctx context.Context, addr string, cfg *tls.Config) (*Conn, error) {
+	nc, err := Connect(ctx, addr, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return NewConn(nc, Limits{}), nil
+}
+
+// Connect is Dial for those who speak for themselves. The name to verify is the address, unless cfg has one.
+func Connect(ctx context.Context, addr string, cfg *tls.Config) (net.Conn, error) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -48,7 +57,7 @@ func Dial(ctx context.Context, addr string, cfg *tls.Config) (*Conn, error) {
 		}
 		nc = tc
 	}
-	return NewConn(nc, Limits{}), nil
+	return nc, nil
 }
 
 // NewConn speaks RESP over nc, which it owns from now on.
