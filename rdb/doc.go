@@ -172,6 +172,8 @@
 //     library or data of a module beside the keys, of at most 16 MiB; some 2 MiB to know
 //     the 4096 libraries and the like that may go to all outputs, and some 3 MiB to know the
 //     65536 databases. A Writer and Lower: some 64 KiB, and the element or blob at hand.
+//     Splitter and Lower: an element that is rewritten twice, and some 12 MiB for a hash
+//     of Valkey whose fields expire if it becomes one of Redis.
 //
 // # Packages below
 //
