@@ -29,7 +29,7 @@ func TestCaptureRestoresTheSameData(t *testing.T) {
 			t.Run(string(e)+" "+mode, func(t *testing.T) {
 				t.Parallel()
 				n := kftest.Engine(t, e, opts...)
-				fill(t, n, 4<<20)
+				fill(t, n, 2<<20)
 				want := digest(t, n)
 				for _, framing := range []Framing{Diskless, Disk} {
 					n.Do(t, "CONFIG", "SET", "repl-diskless-sync", map[Framing]string{Diskless: "yes", Disk: "no"}[framing])
@@ -154,7 +154,7 @@ func TestSlowWriterDoesNotHoldTheEngine(t *testing.T) {
 		t.Run("diskless "+diskless, func(t *testing.T) {
 			t.Parallel()
 			n := kftest.Engine(t, engine.Valkey, kftest.Parameter("repl-diskless-sync", diskless))
-			fill(t, n, 24<<20)
+			bulk(t, n, 24)
 			want := digest(t, n)
 			dir := t.TempDir()
 			go1 := make(chan struct{})
@@ -198,7 +198,7 @@ func TestSlowWriterDoesNotHoldTheEngine(t *testing.T) {
 func TestWithoutASpoolTheEngineWaits(t *testing.T) {
 	t.Parallel()
 	n := kftest.Engine(t, engine.Valkey)
-	fill(t, n, 20<<20)
+	bulk(t, n, 20)
 	for name, o := range map[string]Options{
 		"forbidden":    {SpoolMax: -1, Buffer: 1 << 20, Patience: time.Millisecond},
 		"no directory": {SpoolDir: "/nonexistent", Buffer: 1 << 20, Patience: time.Millisecond},
@@ -251,7 +251,7 @@ func TestLogins(t *testing.T) {
 func TestCancelEndsACapture(t *testing.T) {
 	t.Parallel()
 	n := kftest.Engine(t, engine.Valkey)
-	fill(t, n, 20<<20)
+	bulk(t, n, 20)
 	reason := errors.New("the job lost its lease")
 	ctx, cancel := context.WithCancelCause(kftest.Context(t))
 	_, err := Shard(ctx, source(t, n), io.Discard, Options{OnProgress: func(int64, int64) { cancel(reason) }})
@@ -282,7 +282,7 @@ func TestCancelEndsACapture(t *testing.T) {
 func TestWriterErrorEndsACapture(t *testing.T) {
 	t.Parallel()
 	n := kftest.Engine(t, engine.Valkey)
-	fill(t, n, 20<<20)
+	bulk(t, n, 20)
 	full := errors.New("no space left")
 	for _, after := range []int{0, 5 << 20} {
 		got := 0
@@ -304,7 +304,7 @@ func TestEngineDies(t *testing.T) {
 		t.Run("diskless "+diskless, func(t *testing.T) {
 			t.Parallel()
 			n := kftest.Engine(t, engine.Valkey, kftest.Parameter("repl-diskless-sync", diskless))
-			fill(t, n, 40<<20)
+			bulk(t, n, 40)
 			pid := n.Sup.PID(n.ID)
 			var once sync.Once
 			_, err := Shard(kftest.Context(t), source(t, n), io.Discard, Options{OnProgress: func(int64, int64) {

@@ -3,9 +3,13 @@ package capture
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +36,16 @@ func fill(t testing.TB, node *kftest.Node, n int64) {
 	spec.Functions = true
 	if _, err := dataset.Fill(kftest.Context(t), server(t, node), spec); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// bulk stores some MiB of noise, where volume is all that counts: fill takes much longer.
+func bulk(t testing.TB, n *kftest.Node, mib int) {
+	t.Helper()
+	noise, value := rand.NewChaCha8([32]byte{}), make([]byte, 1<<20)
+	for i := range mib {
+		noise.Read(value)
+		n.Do(t, "SET", fmt.Sprint("bulk:", i), string(value))
 	}
 }
 
@@ -74,6 +88,30 @@ type writerFunc func(p []byte) (int, error)
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 var _ io.Writer = writerFunc(nil)
+
+// listen serves connections, each in its goroutine, until the test ends. They are closed when serve returns.
+func listen(t *testing.T, serve func(net.Conn)) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				serve(c)
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); wg.Wait() })
+	return ln.Addr().String()
+}
 
 // shard runs Shard beside the test.
 func shard(ctx context.Context, src Source, w io.Writer, o Options) <-chan outcome {

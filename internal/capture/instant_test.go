@@ -135,6 +135,7 @@ func TestShardsAreCutAtOneInstant(t *testing.T) {
 				nodes := kftest.Cluster(t, e, 3, replicas)
 				fillCluster(t, nodes[0], 3<<20)
 				writing(t, nodes[0])
+				known := 0 // forks: an engine that is slow to answer is not waited for
 				for i := range 5 {
 					got, err := captureAll(kftest.Context(t), t, nodes, 3, Options{})
 					if err != nil {
@@ -144,8 +145,11 @@ func TestShardsAreCutAtOneInstant(t *testing.T) {
 					if !got.Instant || pairs != 6 || torn != nil {
 						t.Errorf("cut %d: %+v, %d pairs, %v", i, got.Cut, pairs, torn)
 					}
-					if got.Pause <= 0 || got.Fork <= 0 || got.At.IsZero() || got.Reason != "" {
+					if got.Pause <= 0 || got.At.IsZero() || got.Reason != "" {
 						t.Errorf("cut %d: %+v", i, got.Cut)
+					}
+					if got.Fork > 0 {
+						known++
 					}
 					for k, r := range got.Shards {
 						want := nodes[k]
@@ -157,6 +161,9 @@ func TestShardsAreCutAtOneInstant(t *testing.T) {
 						}
 					}
 					t.Logf("pause %v, slowest fork %v, %d tries", got.Pause, got.Fork, got.Tries)
+				}
+				if known == 0 {
+					t.Error("no cut knows what its forks took")
 				}
 			})
 		}
@@ -178,6 +185,9 @@ func TestWithoutThePauseThereIsNoInstant(t *testing.T) {
 			}
 			// Long enough for a hundred entries, if any can be written.
 			before, deadline := commands(t, n), time.Now().Add(time.Second)
+			if noPause {
+				deadline = time.Now().Add(kftest.Patience) // they can, however slow the machine is
+			}
 			for time.Now().Before(deadline) && commands(t, n) < before+400 {
 				time.Sleep(time.Millisecond)
 			}

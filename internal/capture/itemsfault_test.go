@@ -132,8 +132,12 @@ func TestItemsThatExpireMeanwhile(t *testing.T) {
 		})
 	}
 	for ttl := 2; ; ttl *= 3 {
-		for i := range manyItems / 2 {
-			tell(t, c, []string{fmt.Sprintf("ms %s 3 T%d\r\nxxx\r\n", manyKey(2*i+1), ttl)}, "HD")
+		for from := 1; from < manyItems; from += 1000 {
+			var commands []string
+			for i := from; i < from+1000; i += 2 {
+				commands = append(commands, fmt.Sprintf("ms %s 3 T%d\r\nxxx\r\n", manyKey(i), ttl))
+			}
+			tell(t, c, commands, "HD")
 		}
 		r, err := Items(kftest.Context(t), src, midway(io.Discard, wait), Options{})
 		if err != nil {
@@ -151,45 +155,58 @@ func TestItemsThatExpireMeanwhile(t *testing.T) {
 	}
 }
 
-// TestItemsFaults breaks captures in the middle.
+// itemFault is what happens in the middle of a capture or a load of items, and the errors that it ends with.
+type itemFault struct {
+	timeout time.Duration // 0 is the default
+	do      func(t *testing.T, n *kftest.Node, src Source, cancel func())
+	want    []error
+}
+
+var itemFaults = map[string]itemFault{
+	"the server dies": {
+		do: func(t *testing.T, n *kftest.Node, _ Source, _ func()) { syscall.Kill(n.Sup.PID(n.ID), syscall.SIGKILL) }, want: []error{ErrLink},
+	},
+	"the server hangs": {
+		timeout: time.Second,
+		do: func(t *testing.T, n *kftest.Node, _ Source, _ func()) {
+			pid := n.Sup.PID(n.ID)
+			syscall.Kill(pid, syscall.SIGSTOP)
+			t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) })
+		},
+		want: []error{ErrLink, ErrStalled},
+	},
+	"the cache is flushed": {
+		do: func(t *testing.T, _ *kftest.Node, src Source, _ func()) {
+			tell(t, client(t, src), []string{"flush_all\r\n"}, "OK")
+		},
+		want: []error{ErrTemporary},
+	},
+	"nobody wants it any more": {do: func(_ *testing.T, _ *kftest.Node, _ Source, cancel func()) { cancel() }, want: []error{context.Canceled}},
+}
+
+// run breaks a transfer, which tells whether it has a result. It calls midway at that moment.
+func (f itemFault) run(t *testing.T, n *kftest.Node, src Source, transfer func(ctx context.Context, midway func()) (done bool, err error)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(kftest.Context(t))
+	defer cancel()
+	done, err := transfer(ctx, func() { f.do(t, n, src, cancel) })
+	for _, want := range f.want {
+		if done || !errors.Is(err, want) {
+			t.Errorf("%v instead of %v", err, want)
+		}
+	}
+}
+
 func TestItemsFaults(t *testing.T) {
 	t.Parallel()
-	for name, tc := range map[string]struct {
-		o    Options
-		do   func(t *testing.T, n *kftest.Node, src Source, cancel func())
-		want []error
-	}{
-		"the server dies": {
-			do: func(t *testing.T, n *kftest.Node, _ Source, _ func()) { syscall.Kill(n.Sup.PID(n.ID), syscall.SIGKILL) }, want: []error{ErrLink},
-		},
-		"the server hangs": {
-			o: Options{ProgressTimeout: 300 * time.Millisecond},
-			do: func(t *testing.T, n *kftest.Node, _ Source, _ func()) {
-				pid := n.Sup.PID(n.ID)
-				syscall.Kill(pid, syscall.SIGSTOP)
-				t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) })
-			},
-			want: []error{ErrLink, ErrStalled},
-		},
-		"the cache is flushed": {
-			do: func(t *testing.T, _ *kftest.Node, src Source, _ func()) {
-				tell(t, client(t, src), []string{"flush_all\r\n"}, "OK")
-			},
-			want: []error{ErrTemporary},
-		},
-		"nobody wants it any more": {do: func(_ *testing.T, _ *kftest.Node, _ Source, cancel func()) { cancel() }, want: []error{context.Canceled}},
-	} {
+	for name, fault := range itemFaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n, src := filled(t)
-			ctx, cancel := context.WithCancel(kftest.Context(t))
-			defer cancel()
-			r, err := Items(ctx, src, midway(io.Discard, func() { tc.do(t, n, src, cancel) }), tc.o)
-			for _, want := range tc.want {
-				if r != nil || !errors.Is(err, want) {
-					t.Errorf("%v instead of %v", err, want)
-				}
-			}
+			fault.run(t, n, src, func(ctx context.Context, hook func()) (bool, error) {
+				r, err := Items(ctx, src, midway(io.Discard, hook), Options{ProgressTimeout: fault.timeout})
+				return r != nil, err
+			})
 		})
 	}
 }
@@ -197,8 +214,8 @@ func TestItemsFaults(t *testing.T) {
 func TestItemsSlowAndBrokenWriters(t *testing.T) {
 	t.Parallel()
 	_, src := filled(t)
-	// It is not the server that stalls.
-	r, err := Items(kftest.Context(t), src, midway(io.Discard, func() { time.Sleep(time.Second) }), Options{ProgressTimeout: 300 * time.Millisecond, Buffer: 1})
+	// It is not the server that stalls. Should it do so too, it has two seconds.
+	r, err := Items(kftest.Context(t), src, midway(io.Discard, func() { time.Sleep(3 * time.Second) }), Options{ProgressTimeout: 2 * time.Second, Buffer: 1})
 	if err != nil || r.Items != manyItems {
 		t.Errorf("%+v %v", r, err)
 	}
@@ -220,8 +237,12 @@ func TestItemsSlowAndBrokenWriters(t *testing.T) {
 // TestItemsSpool holds the crawler apart from a slow writer: what it lists is soon off its hands.
 func TestItemsSpool(t *testing.T) {
 	t.Parallel()
-	_, src := memcached(t, kftest.MaxMemory(256<<20))
-	if _, err := LoadItems(kftest.Context(t), src, bytes.NewReader(fileOf(t, 200_000, 10)), LoadOptions{}); err != nil {
+	_, src := memcached(t, kftest.MaxMemory(128<<20))
+	items := make([]itemfile.Item, 60_000) // with the longest keys: the list is more than all buffers on the way hold
+	for i := range items {
+		items[i].Key = fmt.Appendf(nil, "%0250d", i)
+	}
+	if _, err := LoadItems(kftest.Context(t), src, bytes.NewReader(fileWith(t, items...)), LoadOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	c := client(t, src)
@@ -229,7 +250,7 @@ func TestItemsSpool(t *testing.T) {
 		kftest.Eventually(t, "the crawler to be free", func() error { return c.Metadump(func(*memcache.Entry) error { return nil }) })
 	}
 	r, err := Items(kftest.Context(t), src, midway(io.Discard, wait), Options{Buffer: 1, SpoolDir: t.TempDir()})
-	if err != nil || r.Items != 200_000 || r.Spooled == 0 {
+	if err != nil || r.Items != int64(len(items)) || r.Spooled == 0 {
 		t.Errorf("%+v %v", r, err)
 	}
 }

@@ -7,10 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -97,27 +96,10 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// TestLoadFaults breaks loads in the middle.
 func TestLoadFaults(t *testing.T) {
 	t.Parallel()
-	file := fileOf(t, 50_000, 1000)
-	for name, tc := range map[string]struct {
-		o    LoadOptions
-		do   func(t *testing.T, n *kftest.Node, src Source, cancel func())
-		want []error
-	}{
-		"the server dies": {
-			do: func(t *testing.T, n *kftest.Node, _ Source, _ func()) { syscall.Kill(n.Sup.PID(n.ID), syscall.SIGKILL) }, want: []error{ErrLink},
-		},
-		"the server hangs": {
-			o: LoadOptions{ProgressTimeout: 300 * time.Millisecond},
-			do: func(t *testing.T, n *kftest.Node, _ Source, _ func()) {
-				pid := n.Sup.PID(n.ID)
-				syscall.Kill(pid, syscall.SIGSTOP)
-				t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) })
-			},
-			want: []error{ErrLink, ErrStalled},
-		},
+	file := fileOf(t, 30_000, 1000)
+	faults := map[string]itemFault{
 		"another one writes": {
 			do: func(t *testing.T, _ *kftest.Node, src Source, _ func()) {
 				store(t, client(t, src), itemfile.Item{Key: []byte("not of the file")})
@@ -130,28 +112,18 @@ func TestLoadFaults(t *testing.T) {
 			},
 			want: []error{ErrDiffers},
 		},
-		"the cache is flushed": {
-			do: func(t *testing.T, _ *kftest.Node, src Source, _ func()) {
-				tell(t, client(t, src), []string{"flush_all\r\n"}, "OK")
-			},
-			want: []error{ErrTemporary},
-		},
-		"nobody wants it any more": {do: func(_ *testing.T, _ *kftest.Node, _ Source, cancel func()) { cancel() }, want: []error{context.Canceled}},
-	} {
+	}
+	maps.Copy(faults, itemFaults)
+	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n, src := memcached(t, kftest.MaxMemory(128<<20))
-			ctx, cancel := context.WithCancel(kftest.Context(t))
-			defer cancel()
-			// The hook runs when the first half was read and most of it sent.
-			hook := readerFunc(func([]byte) (int, error) { tc.do(t, n, src, cancel); return 0, io.EOF })
-			half := len(file) / 2
-			r, err := LoadItems(ctx, src, io.MultiReader(bytes.NewReader(file[:half]), hook, bytes.NewReader(file[half:])), tc.o)
-			for _, want := range tc.want {
-				if r != nil || !errors.Is(err, want) {
-					t.Errorf("%v instead of %v", err, want)
-				}
-			}
+			fault.run(t, n, src, func(ctx context.Context, midway func()) (bool, error) {
+				// The hook runs when the first half was read and most of it sent.
+				hook, half := readerFunc(func([]byte) (int, error) { midway(); return 0, io.EOF }), len(file)/2
+				r, err := LoadItems(ctx, src, io.MultiReader(bytes.NewReader(file[:half]), hook, bytes.NewReader(file[half:])), LoadOptions{ProgressTimeout: fault.timeout})
+				return r != nil, err
+			})
 		})
 	}
 }
@@ -163,34 +135,18 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // scripted is a server that answers lines as it is told to, and hangs up on an empty answer.
 func scripted(t *testing.T, answer func(line string) string) Source {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
+	return Source{Address: listen(t, func(c net.Conn) {
+		for r := bufio.NewReader(c); ; {
+			line, err := r.ReadString('\n')
 			if err != nil {
 				return
 			}
-			wg.Go(func() {
-				defer c.Close()
-				for r := bufio.NewReader(c); ; {
-					line, err := r.ReadString('\n')
-					if err != nil {
-						return
-					}
-					a := answer(strings.TrimSpace(line))
-					if _, err := io.WriteString(c, a); err != nil || a == "" {
-						return
-					}
-				}
-			})
+			a := answer(strings.TrimSpace(line))
+			if _, err := io.WriteString(c, a); err != nil || a == "" {
+				return
+			}
 		}
-	})
-	t.Cleanup(func() { ln.Close(); wg.Wait() })
-	return Source{Address: ln.Addr().String()}
+	})}
 }
 
 func TestItemsOfStrangeServers(t *testing.T) {

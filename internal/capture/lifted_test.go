@@ -85,9 +85,12 @@ func TestPauseIsLiftedWhenAShardHangs(t *testing.T) {
 func TestAHungShardIsNamed(t *testing.T) {
 	t.Parallel()
 	nodes := kftest.Cluster(t, engine.Redis, 3, 0)
+	for _, n := range nodes {
+		n.Do(t, "CONFIG", "SET", "cluster-node-timeout", "600000") // those that do not hang serve on
+	}
 	pid := nodes[2].Sup.PID(nodes[2].ID)
 	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) })
-	o := Options{Pause: time.Second, ProgressTimeout: 2 * time.Second}
+	o := Options{Pause: 3 * time.Second, ProgressTimeout: 5 * time.Second}
 	once := sync.OnceFunc(func() { syscall.Kill(pid, syscall.SIGSTOP) })
 	o.test.paused = once
 	_, err := captureAll(kftest.Context(t), t, nodes, 3, o)

@@ -33,28 +33,8 @@ type primary struct {
 
 func startPrimary(t *testing.T, p *primary) *primary {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.addr, p.gone = ln.Addr().String(), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				p.serve(c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		wg.Wait()
-	})
+	p.gone = make(chan struct{})
+	p.addr = listen(t, p.serve)
 	return p
 }
 
@@ -118,30 +98,16 @@ func sends(s string) func(io.Writer) { return func(w io.Writer) { io.WriteString
 // proxy passes one connection on to an engine and hands every byte that comes back to tamper, which writes what the client is to see.
 func proxy(t *testing.T, addr string, tamper func(client net.Conn, engine io.Reader)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				e, err := net.Dial("tcp", addr)
-				if err != nil {
-					return
-				}
-				wg.Go(func() { io.Copy(e, c); e.Close() })
-				tamper(c, e)
-			})
+	t.Cleanup(wg.Wait)
+	return listen(t, func(c net.Conn) {
+		e, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
 		}
+		wg.Go(func() { io.Copy(e, c); e.Close() })
+		tamper(c, e)
 	})
-	t.Cleanup(func() { ln.Close(); wg.Wait() })
-	return ln.Addr().String()
 }
 
 // recording is what a real engine answers to PSYNC, from +FULLRESYNC to the last byte.
@@ -367,7 +333,7 @@ func TestSilenceAndTrickles(t *testing.T) {
 	t.Parallel()
 	whole := recording(t, "yes")
 	silent := startPrimary(t, &primary{stream: sends(whole[:len(whole)/2]), hold: true})
-	_, err := Shard(kftest.Context(t), Source{Address: silent.addr}, io.Discard, Options{ProgressTimeout: 50 * time.Millisecond})
+	_, err := Shard(kftest.Context(t), Source{Address: silent.addr}, io.Discard, Options{ProgressTimeout: 500 * time.Millisecond})
 	if !errors.Is(err, ErrStalled) || !Retryable(err) {
 		t.Errorf("silence: %v", err)
 	}
