@@ -11,6 +11,7 @@ import (
 	"github.com/keyframe/keyframe/internal/engine"
 	"github.com/keyframe/keyframe/internal/kftest"
 	"github.com/keyframe/keyframe/internal/resource"
+	"github.com/keyframe/keyframe/internal/snapstore"
 	"github.com/keyframe/keyframe/rdb"
 	"github.com/keyframe/keyframe/rdb/keyspace"
 )
@@ -25,12 +26,7 @@ func TestSnapshotKnowsItsKeySpace(t *testing.T) {
 	filled, err := cluster.Fill(kftest.Context(t), dataset.Sized(1<<20, 1))
 	h.must(err)
 	h.take("s", c, nil)
-	m, err := h.Store.ReadManifest(t.Context(), "s")
-	h.must(err)
-	key, err := h.Store.Unlock(t.Context(), m)
-	h.must(err)
-	got, err := h.Store.ReadReport(t.Context(), m, key)
-	h.must(err)
+	m, key, got := h.counted("s")
 	if m.Format != 3 || got.Keys != m.Keys() || got.Keys != filled.Keys || got.FileBytes != m.Bytes() || got.Files != 3 || len(got.Types) != 6 || got.UsedMemory <= 0 ||
 		got.Slots == nil || got.Slots.Used == 0 || !got.Prefixes.Exact {
 		t.Errorf("%+v", got)
@@ -67,18 +63,25 @@ func TestSnapshotKnowsItsKeySpace(t *testing.T) {
 	}
 }
 
+// counted is the report of a snapshot, and what it takes to read the rest of it.
+func (h *hall) counted(id string) (*snapstore.Manifest, snapstore.DataKey, *keyspace.Report) {
+	h.t.Helper()
+	m, err := h.Store.ReadManifest(h.t.Context(), id)
+	h.must(err)
+	key, err := h.Store.Unlock(h.t.Context(), m)
+	h.must(err)
+	got, err := h.Store.ReadReport(h.t.Context(), m, key)
+	h.must(err)
+	return m, key, got
+}
+
 // A serverless cache is in cluster mode, and so its keys are counted by slot.
 func TestServerlessSnapshotsCountSlots(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
 	c := h.cache(engine.Valkey, 50)
 	h.snapshot("s", c)
-	m, err := h.Store.ReadManifest(t.Context(), "s")
-	h.must(err)
-	key, err := h.Store.Unlock(t.Context(), m)
-	h.must(err)
-	got, err := h.Store.ReadReport(t.Context(), m, key)
-	h.must(err)
+	_, _, got := h.counted("s")
 	if got.Slots == nil {
 		t.Fatal("no slots")
 	}
