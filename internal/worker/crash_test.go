@@ -54,7 +54,7 @@ func (b *house) open(engines func(supervisor.Options) *supervisor.Supervisor) (h
 	sup := engines(supervisor.Options{Dir: b.dir, OnDeath: func(d supervisor.Death) { h.Died(d) }})
 	h.Worker = New(Options{DB: db, Queue: queue, Store: snapstore.New(files, keys, snapstore.Options{}), Keys: keys, Targets: target.BuiltIn(box),
 		Engines: sup, Catalog: kftest.Catalog(b.t), Host: "here", Spool: b.dir, DefaultBytes: 1 << 30, Now: time.Now, Log: quiet})
-	h.hung = time.Second
+	h.hung = patience + time.Second // one look that stalls is not enough
 	return h, func() {
 		h.must(queue.Stop(context.Background()))
 		sup.Close()

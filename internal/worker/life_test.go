@@ -53,7 +53,7 @@ func listening(t *testing.T) (h *hall) {
 	h = newHall(t, func(o *Options) {
 		o.Engines = kftest.Supervisor(t, supervisor.Options{OnDeath: func(d supervisor.Death) { h.Died(d) }})
 	})
-	h.hung = time.Second
+	h.hung = patience + time.Second // one look that stalls is not enough
 	return h
 }
 

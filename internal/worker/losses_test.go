@@ -82,6 +82,12 @@ func (h *hall) must(err error) {
 // do runs a job to its end.
 func (h *hall) do(kind, subject string, task any, prepare func(tx *metastore.Tx) error) job.Job {
 	h.t.Helper()
+	return h.begin(kind, subject, task, prepare)()
+}
+
+// begin orders a job. What it returns waits for its end.
+func (h *hall) begin(kind, subject string, task any, prepare func(tx *metastore.Tx) error) (end func() job.Job) {
+	h.t.Helper()
 	var id string
 	h.must(h.DB.Update(h.t.Context(), func(tx *metastore.Tx) (err error) {
 		if err := prepare(tx); err != nil {
@@ -90,9 +96,12 @@ func (h *hall) do(kind, subject string, task any, prepare func(tx *metastore.Tx)
 		id, err = h.Queue.Enqueue(tx, job.NewSpec(kind, subject, task))
 		return err
 	}))
-	j, err := job.Wait(kftest.Context(h.t), h.DB, id)
-	h.must(err)
-	return j
+	return func() job.Job {
+		h.t.Helper()
+		j, err := job.Wait(kftest.Context(h.t), h.DB, id)
+		h.must(err)
+		return j
+	}
 }
 
 // cache makes a cache with some keys.

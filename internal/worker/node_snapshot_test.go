@@ -68,6 +68,12 @@ func (h *hall) deploy(kind resource.Kind, name string, shards, replicas int, opt
 // take asks for a snapshot of a cache of nodes as the control plane does, and waits for what becomes of it.
 func (h *hall) take(id string, c *resource.Cache, change func(*resource.Snapshot)) (*resource.Snapshot, []string) {
 	h.t.Helper()
+	return h.order(id, c, change)()
+}
+
+// order is take that does not wait: what it returns does.
+func (h *hall) order(id string, c *resource.Cache, change func(*resource.Snapshot)) (wait func() (*resource.Snapshot, []string)) {
+	h.t.Helper()
 	s := &resource.Snapshot{ID: id, Kind: c.Kind, Scope: home, Name: id, Type: resource.Manual, Status: resource.SnapshotCreating,
 		RequestedAt: time.Now(), Source: *c, KMSKeyID: h.key}
 	for _, shard := range c.Layout.Shards {
@@ -76,25 +82,29 @@ func (h *hall) take(id string, c *resource.Cache, change func(*resource.Snapshot
 	if change != nil {
 		change(s)
 	}
-	h.do(resource.TaskCreateSnapshot, id, resource.SnapshotTask{SnapshotID: id}, func(tx *metastore.Tx) error {
+	end := h.begin(resource.TaskCreateSnapshot, id, resource.SnapshotTask{SnapshotID: id}, func(tx *metastore.Tx) error {
 		if err := tx.InsertSnapshot(s); err != nil {
 			return err
 		}
 		c.Status = resource.CacheSnapshotting
 		return tx.UpdateCache(c)
 	})
-	if now := h.cacheNow(c.ID); now.Status != resource.CacheAvailable {
-		h.t.Errorf("after the snapshot the cache is %s", now.Status)
-	}
-	var told []string
-	h.must(h.DB.View(h.t.Context(), func(tx *metastore.Tx) error {
-		events, _, err := tx.Events(metastore.EventFilter{Scope: home, Service: c.Kind.Service()})
-		for _, e := range events {
-			told = append(told, e.SourceType+" "+e.SourceID+": "+e.Message)
+	return func() (*resource.Snapshot, []string) {
+		h.t.Helper()
+		end()
+		if now := h.cacheNow(c.ID); now.Status != resource.CacheAvailable {
+			h.t.Errorf("after the snapshot the cache is %s", now.Status)
 		}
-		return err
-	}))
-	return h.snapshotNow(id), told
+		var told []string
+		h.must(h.DB.View(h.t.Context(), func(tx *metastore.Tx) error {
+			events, _, err := tx.Events(metastore.EventFilter{Scope: home, Service: c.Kind.Service()})
+			for _, e := range events {
+				told = append(told, e.SourceType+" "+e.SourceID+": "+e.Message)
+			}
+			return err
+		}))
+		return h.snapshotNow(id), told
+	}
 }
 
 // reach is how a dataset reaches an engine.
@@ -208,11 +218,7 @@ func TestSnapshotWaitsForAFailover(t *testing.T) {
 	h := newHall(t)
 	c, nodes := h.deploy(resource.MemoryDBCluster, "moving", 3, 1)
 	nodes[3].Do(t, "CLUSTER", "FAILOVER", "TAKEOVER")
-	s := make(chan *resource.Snapshot, 1)
-	go func() {
-		got, _ := h.take("s", c, nil)
-		s <- got
-	}()
+	wait := h.order("s", c, nil)
 	kftest.Eventually(t, "a run that meets the old layout", func() error {
 		return h.DB.View(t.Context(), func(tx *metastore.Tx) error {
 			jobs, err := job.List(tx, job.Filter{Kind: resource.TaskCreateSnapshot})
@@ -234,7 +240,7 @@ func TestSnapshotWaitsForAFailover(t *testing.T) {
 		}
 		return nil
 	}))
-	if got := kftest.Receive(t, "the snapshot", s); got.Status != resource.SnapshotAvailable || got.Keys != 1 {
+	if got, _ := wait(); got.Status != resource.SnapshotAvailable || got.Keys != 1 {
 		t.Errorf("%+v", got)
 	}
 }
