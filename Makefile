@@ -2,9 +2,11 @@
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 60s
-# Packages in which goroutines share state: the race detector pays there.
+# Packages in which goroutines share state: the race detector pays there. Of rdb, whose tests take minutes under it, that is what divides files.
 RACE := ./internal/job/... ./internal/metastore/... ./internal/snapstore/... ./internal/capture/... ./internal/engine/... ./internal/kms/... \
-	./internal/blob/... ./internal/keyrestore/... ./rdb/keyspace/... ./internal/api/gateway/... ./internal/control/... ./internal/worker/... ./internal/app/...
+	./internal/blob/... ./internal/keyrestore/... ./rdb/keyspace/... ./internal/api/gateway/... ./internal/control/... ./internal/worker/... ./internal/app/... \
+	./internal/keydiff ./internal/cli ./internal/dataset ./internal/api/s3
+RACE_RDB := Split|Merge|Rewrit|Crossing
 
 .PHONY: deps test-deps build demo test test-arm64 check lint generate bench fuzz soak clean
 
@@ -28,6 +30,7 @@ test-arm64:
 
 check: lint test
 	go test -race -timeout 20m $(RACE)
+	go test -race -timeout 20m -run '$(RACE_RDB)' ./rdb
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt: the files above are not formatted'; exit 1; }

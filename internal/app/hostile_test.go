@@ -261,9 +261,6 @@ func form(values url.Values, key string, v any) {
 	}
 }
 
-// mostValues is how many of the strange values every place gets.
-const mostValues = 6
-
 // secret begins every password and token of the test.
 const secret = "hunter2-hunter2-hunter2"
 

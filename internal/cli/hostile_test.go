@@ -46,7 +46,7 @@ func (c *canceling) Write(p []byte) (int, error) {
 // What is shown of one value can be long without anything being read meanwhile.
 func TestGetStops(t *testing.T) {
 	t.Parallel()
-	path := put(t, "a.rdb", file(t, 11, pair{"k", 0, rdb.List{stdbytes.Repeat([]byte{0}, 8<<20)}}))
+	path := put(t, "a.rdb", file(t, 11, pair{"k", 0, rdb.List{stdbytes.Repeat([]byte{0}, 1<<20)}}))
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &canceling{cancel: cancel}
 	s := &session{out: out, err: new(stdbytes.Buffer), output: "table"}

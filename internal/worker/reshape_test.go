@@ -307,7 +307,7 @@ func TestReshard(t *testing.T) {
 			d := h.group(e, true, 3, 0, func(c *resource.Cache) { c.Layout.Shards = three })
 			all, err := dataset.ClusterAt(t.Context(), h.server(d, d.Nodes[0]))
 			h.must(err)
-			_, err = all.Fill(t.Context(), dataset.Spec{Keys: 10_000, Seed: 1, Functions: true, TTLShare: -1}) // engines shift expiries by milliseconds
+			_, err = all.Fill(t.Context(), dataset.Spec{Keys: 5000, Seed: 1, Functions: true, TTLShare: -1}) // engines shift expiries by milliseconds
 			h.must(err)
 			before := h.digest(d)
 			for _, to := range [][]resource.Shard{five, two} {
