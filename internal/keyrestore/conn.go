@@ -72,17 +72,15 @@ func (c *conn) exchange(ctx context.Context, n int, send func(i int) error, read
 	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
-	cancelled := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		c.nc.SetDeadline(time.Unix(1, 0)) //nolint:errcheck // of a connection that is given up
-		close(cancelled)
-	})
+	// A deadline in the past would not do: both sides put deadlines off as they go on.
+	stop := context.AfterFunc(ctx, func() { c.nc.Close() })
+	defer stop()
 	wrote := make(chan error, 1)
 	go func() {
 		var err error
 		for i := 0; i < n && err == nil; i++ {
 			// Every command, and piece of a large one, has the whole patience.
-			if err = send(i); err == nil && ctx.Err() == nil {
+			if err = send(i); err == nil {
 				err = c.nc.SetDeadline(time.Now().Add(patience))
 			}
 		}
@@ -106,9 +104,6 @@ func (c *conn) exchange(ctx context.Context, n int, send func(i int) error, read
 	}
 	if werr := <-wrote; werr != nil && (err == nil || errors.Is(err, net.ErrClosed)) {
 		err = werr
-	}
-	if !stop() {
-		<-cancelled
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -64,7 +64,7 @@ func (r *Run) compare(ctx context.Context, it *item) (found, error) {
 	defer engines.close()
 	dump := call{
 		send: func(c *conn, it *item) error { return c.send("DUMP", string(it.key)) },
-		read: func(c *conn) (resp.Value, error) { return c.r.Pass(&patient{ctx, c, engines}) },
+		read: func(c *conn) (resp.Value, error) { return c.r.Pass(&patient{c, engines}) },
 	}
 	missing := false
 	if err := r.ask(ctx, []*item{it}, dump, func(_ *item, v resp.Value) { missing = v.Kind == resp.Null }); err != nil {
@@ -106,16 +106,12 @@ func (p *payload) digest(of *keydiff.Digester, e *Engine) (d keydiff.Digest, err
 
 // patient gives every piece of a long answer the whole patience.
 type patient struct {
-	ctx context.Context
-	c   *conn
-	w   io.Writer
+	c *conn
+	w io.Writer
 }
 
 func (p *patient) Write(b []byte) (int, error) {
 	if err := p.c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
-		return 0, err
-	}
-	if err := p.ctx.Err(); err != nil { // whose deadline may just have been put off
 		return 0, err
 	}
 	return p.w.Write(b)

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/keyframe/keyframe/internal/engine/resp"
 	"github.com/keyframe/keyframe/internal/kftest"
 	"github.com/keyframe/keyframe/internal/resource"
 	"github.com/keyframe/keyframe/rdb"
@@ -248,6 +250,50 @@ func TestRateAndCancel(t *testing.T) {
 	defer cancel()
 	if err := feed(ctx, NewRun(e, Options{DB: -1, Conflict: Replace, Keys: 1}), file); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("cancelled while it waits: %v", err)
+	}
+}
+
+// Whoever gives the next piece its time, when the context has just ended, does not wait for an engine that is mute.
+func TestCancelAtAMuteEngine(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // which accepts, and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c, err := dial(ctx, Target{Address: ln.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	ended, late := make(chan error, 1), make(chan struct{})
+	go func() {
+		_, err := c.exchange(ctx, 1, func(int) error {
+			cancel()
+			kftest.Eventually(t, "the connection to be given up", func() error {
+				if _, err := c.nc.Write([]byte("x")); err == nil {
+					return errors.New("it takes bytes")
+				}
+				return nil
+			})
+			c.nc.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // as it may be closed
+			close(late)
+			return nil
+		}, func(int) (resp.Value, error) {
+			<-late
+			return c.r.Read()
+		})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(patience / 2):
+		t.Error("it still waits")
 	}
 }
 
