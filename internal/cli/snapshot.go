@@ -161,7 +161,7 @@ func showManifest(t *table, x *resource.Snapshot, m *snapstore.Manifest) {
 		}
 	}
 	if c := m.Cut; c != nil {
-		t.row("Pause", fmt.Sprintf("writes were held for %.1f ms, of which the slowest fork took %.1f ms; tries: %d", float64(c.PauseMicros)/1e3, float64(c.ForkMicros)/1e3, c.Tries))
+		t.row("Pause", fmt.Sprintf("writes were held for %.1f ms; the slowest fork took %.1f ms; tries: %d", float64(c.PauseMicros)/1e3, float64(c.ForkMicros)/1e3, c.Tries))
 		if c.Reason != "" {
 			t.row("Torn", c.Reason)
 		}

@@ -48,7 +48,7 @@ func (w *Worker) tellTaken(tx *metastore.Tx, s *resource.Snapshot, m *snapstore.
 	case m.Consistency != snapstore.Instant:
 		return w.tellSnapshot(tx, s, "The shards of snapshot '%s' do not show one instant, each shows its own: %s", s.Name, cut.Reason)
 	default:
-		return w.tellSnapshot(tx, s, "Snapshot '%s' shows one instant of all %d shards. Writes were held for %.1f ms, of which the slowest fork took %.1f ms.",
+		return w.tellSnapshot(tx, s, "Snapshot '%s' shows one instant of all %d shards. Writes were held for %.1f ms; the slowest fork took %.1f ms.",
 			s.Name, len(m.Shards), float64(cut.PauseMicros)/1000, float64(cut.ForkMicros)/1000)
 	}
 }
