@@ -135,7 +135,7 @@ type Cut struct {
 	Reason  string        // why they do not; empty otherwise
 	At      time.Time     // the instant; without one the moment of the last shard
 	Pause   time.Duration // for which clients' writes were held, 0 if they were not
-	Fork    time.Duration // of it the slowest shard's fork, as its engine reports it
+	Fork    time.Duration // the slowest shard's, as its engine reports it; that of a replica may outlast the pause
 	Tries   int           // that it took, from 1
 }
 
